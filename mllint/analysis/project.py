@@ -1,0 +1,99 @@
+"""Questions over all files of a project.
+
+May not: open files (it is given a loader), report, or know which rule asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from posixpath import dirname, join, normpath
+
+from mllint.analysis.index import Definition, FileIndex
+from mllint.rule import Triggers
+
+#: How many re-exports (``from .ops import fill`` in an ``__init__``) a name is followed through.
+_RE_EXPORTS = 8
+
+
+@dataclass
+class Project:
+    """All Python files under the configuration root, read only when somebody asks.
+
+    Paths are absolute, with forward slashes. ``load_index`` gives the index of one file (None: unreadable or
+    no valid Python), ``load_bytes`` the normalised bytes of any file of the project (None: cannot be read),
+    ``containing`` the project's Python files that pass a set of triggers.
+    """
+
+    root: str
+    files: frozenset[str]
+    load_index: Callable[[str], FileIndex | None]
+    load_bytes: Callable[[str], bytes | None]
+    containing: Callable[[Triggers], Iterable[str]]
+    memory: dict[str, object] = field(default_factory=dict)
+
+    def index(self, path: str) -> FileIndex | None:
+        """The index of one file of the project; None where there is none."""
+        return self.load_index(path) if path in self.files else None
+
+    def module(self, dotted: str, importer: str) -> str | None:
+        """The file that ``import dotted`` in ``importer`` means; leading dots are relative.
+
+        A script finds modules beside itself and installed packages under some folder on the way up, so each
+        folder from the importer's own up to the root is tried (and its ``src``).
+        """
+        level = len(dotted) - len(dotted.lstrip("."))
+        tail = dotted[level:].replace(".", "/")
+        folder = dirname(importer)
+        if level:
+            for _ in range(level - 1):
+                folder = dirname(folder)
+            return self._file(join(folder, tail) if tail else folder)
+        while folder == self.root or folder.startswith(self.root.rstrip("/") + "/"):
+            found = self._file(join(folder, tail)) or self._file(join(folder, "src", tail))
+            if found:
+                return found
+            folder = dirname(folder)
+        return None
+
+    def resolve(self, dotted: str, importer: str) -> tuple[str, Definition] | None:
+        """The file and definition behind a dotted name used in ``importer``, through re-exports; else None."""
+        for _ in range(_RE_EXPORTS):
+            found = self._split(dotted, importer)
+            if found is None:
+                return None
+            path, qualname = found
+            index = self.index(path)
+            if index is None:
+                return None
+            definition = index.definition(qualname)
+            if definition is not None:
+                return path, definition
+            resolved = index.dotted(qualname)
+            if resolved == qualname:
+                return None
+            dotted, importer = resolved, path
+        return None
+
+    def _split(self, dotted: str, importer: str) -> tuple[str, str] | None:
+        """The longest leading part of a dotted name that is a module of the project, and the rest."""
+        head, rest = dotted, ""
+        while True:
+            before, dot, last = head.rpartition(".")
+            if not dot:
+                return None
+            rest = f"{last}.{rest}" if rest else last
+            head = before if before.strip(".") else before + "."  # ``.name`` is relative to the package itself
+            found = self.module(head, importer)
+            if found and found != importer:
+                return found, rest
+            if not before.strip("."):
+                return None
+            head = before
+
+    def _file(self, stem: str) -> str | None:
+        stem = normpath(stem)
+        for candidate in (f"{stem}.py", f"{stem}/__init__.py", f"{stem}.pyi"):
+            if candidate in self.files:
+                return candidate
+        return None

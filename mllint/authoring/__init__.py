@@ -1,0 +1,1 @@
+"""For authors of rules: docs, scaffolding, the fixture harness."""

@@ -1,0 +1,127 @@
+"""What an earlier run found, kept as JSON: nothing in it can run code, and a broken file is only a cold start.
+
+May not: decide what to check, or be trusted over a changed file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mllint import __version__
+from mllint.diagnostic import Diagnostic, Edit, Fix, Place, Related, Safety, Severity
+
+#: The folder that caches are kept in, below the configuration root or the current folder.
+CACHE_FOLDER = ".mllint_cache"
+
+#: What a file looked like when it was checked: modification time in nanoseconds and size.
+Stamp = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The result for one unchanged file. ``project`` is the digest it depends on, "" for none."""
+
+    stamp: Stamp
+    project: str
+    suppressed: int
+    diagnostics: tuple[Diagnostic, ...]
+
+
+@dataclass
+class Cache:
+    """Entries of one selection of rules, by absolute path. ``path`` is "" when nothing is to be kept."""
+
+    path: str
+    entries: dict[str, Entry] = field(default_factory=dict)
+    changed: bool = False
+
+    def get(self, absolute: str, stamp: Stamp | None, project: str) -> Entry | None:
+        """The entry of a file that has not changed since, if what it depends on has not either."""
+        entry = self.entries.get(absolute)
+        if entry is None or stamp != entry.stamp or (entry.project and entry.project != project):
+            return None
+        return entry
+
+    def put(self, absolute: str, entry: Entry) -> None:
+        """Remember a file's result."""
+        self.entries[absolute] = entry
+        self.changed = True
+
+
+def open_cache(folder: str, key: str) -> Cache:
+    """The cache for ``key`` in ``folder``; empty when there is none yet, or it cannot be read."""
+    if not folder:
+        return Cache("")
+    path = os.path.join(folder, f"{key}.json")
+    try:
+        plain = json.loads(Path(path).read_bytes())
+        return Cache(path, {name: _entry(row) for name, row in plain["files"].items()})
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return Cache(path)
+
+
+def save_cache(cache: Cache) -> None:
+    """Write the cache if it changed. A cache that cannot be written costs time, not results."""
+    if not cache.path or not cache.changed:
+        return
+    folder = Path(cache.path).parent
+    text = json.dumps({"files": {name: _plain(entry) for name, entry in cache.entries.items()}})
+    partial = f"{cache.path}.{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / ".gitignore").exists():
+            (folder / ".gitignore").write_text("# Made by mllint.\n*\n")
+        Path(partial).write_text(text)
+        os.replace(partial, cache.path)
+    except OSError:
+        Path(partial).unlink(missing_ok=True)
+
+
+def cache_key(codes: Sequence[str], folders: Sequence[Path], extra: str = "") -> str:
+    """Changes whenever mllint, Python, the rules' files or the selection do."""
+    digest = hashlib.sha256(f"{__version__} {sys.version_info[:3]} {','.join(codes)} {extra}".encode())
+    for folder in folders:
+        for entry in sorted(Path(folder).rglob("*.py")):
+            status = entry.stat()
+            digest.update(f"{entry.name} {status.st_mtime_ns} {status.st_size};".encode())
+    return digest.hexdigest()[:20]
+
+
+def project_digest(stamps: Mapping[str, Stamp | None]) -> str:
+    """Changes whenever a file of the project does."""
+    digest = hashlib.sha256()
+    for path in sorted(stamps):
+        digest.update(f"{path} {stamps[path]};".encode())
+    return digest.hexdigest()
+
+
+def _plain(entry: Entry) -> list[Any]:
+    return [list(entry.stamp), entry.project, entry.suppressed, [asdict(found) for found in entry.diagnostics]]
+
+
+def _entry(row: Sequence[Any]) -> Entry:
+    stamp, project, suppressed, diagnostics = row
+    return Entry((stamp[0], stamp[1]), project, suppressed, tuple(_diagnostic(plain) for plain in diagnostics))
+
+
+def _diagnostic(plain: Mapping[str, Any]) -> Diagnostic:
+    fix = plain["fix"]
+    return Diagnostic(
+        **{
+            **plain,
+            "severity": Severity(plain["severity"]),
+            "begin": Place(**plain["begin"]),
+            "finish": Place(**plain["finish"]),
+            "fix": fix and Fix(fix["title"], tuple(Edit(**edit) for edit in fix["edits"]), Safety(fix["safety"])),
+            "related": tuple(
+                Related(item["path"], Place(**item["place"]), item["message"]) for item in plain["related"]
+            ),
+        }
+    )

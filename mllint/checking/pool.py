@@ -1,0 +1,73 @@
+"""Chunks of work through a process pool that survives a dying worker.
+
+May not: know what a chunk is. The caller hands over plain data and a function that a worker can import.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+Done = TypeVar("Done")
+
+
+@dataclass(frozen=True, slots=True)
+class Pool(Generic[Item, Done]):
+    """How to work: ``prepare(*arguments)`` once in each worker, then ``work(chunk)`` for each chunk."""
+
+    jobs: int
+    prepare: Callable[..., None]
+    arguments: tuple[Any, ...]
+    work: Callable[[list[Item]], list[Done]]
+    start_method: str = ""
+
+    def map(self, chunks: Sequence[list[Item]], lost: Callable[[Item], Done]) -> Iterator[Done]:
+        """Results as they come. An item whose worker dies even when it is alone gives ``lost(item)``."""
+        left = yield from self._round(chunks, min(self.jobs, len(chunks)))
+        for chunk in left:
+            for item in chunk:
+                if (yield from self._round([[item]], 1)):
+                    yield lost(item)
+
+    def _round(self, chunks: Sequence[list[Item]], jobs: int) -> Generator[Done, None, list[list[Item]]]:
+        """Yield the results of chunks; return the chunks that a dying worker left undone."""
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from concurrent.futures.process import BrokenProcessPool
+
+        context = multiprocessing.get_context(self.start_method or default_start_method())
+        left: list[list[Item]] = []
+        with ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=self.prepare, initargs=self.arguments
+        ) as pool:
+            futures = {}
+            try:
+                for chunk in chunks:
+                    futures[pool.submit(self.work, chunk)] = chunk
+            except BrokenProcessPool:
+                left.extend(chunks[len(futures) :])
+            for future in as_completed(futures):
+                try:
+                    results = future.result()
+                except BrokenProcessPool:
+                    left.append(futures[future])
+                else:
+                    yield from results
+        return left
+
+
+def default_start_method() -> str:
+    """Fork on Linux, where it is safe here (no threads) and shares what is loaded; else the platform's own."""
+    return "fork" if sys.platform.startswith("linux") else "spawn"
+
+
+def cores() -> int:
+    """Cores this process may use, which in a container are fewer than the machine has."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # macOS and Windows have no affinity
+        return os.cpu_count() or 1

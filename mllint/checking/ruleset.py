@@ -1,0 +1,58 @@
+"""Rules made ready to run: which are on, what wakes them, who visits what.
+
+May not: run a rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from mllint.analysis.triggers import Gate
+from mllint.checking.select import Selection
+from mllint.rule import Meta, Rule, reads_commands, reads_files, reads_kernels, summary, visited_nodes
+
+
+class RuleSet:
+    """The rules of one selection, in code order. ``metas`` has all known rules, also those that are off."""
+
+    def __init__(self, known: Sequence[Rule], selection: Selection) -> None:
+        self.selection = selection
+        self.metas: dict[str, Meta] = {rule.meta.code: rule.meta for rule in known}
+        self.active = tuple(rule for rule in known if rule.meta.code in selection.codes)
+        self.whys = {rule.meta.code: summary(rule) for rule in known}
+        self._scanning = tuple(rule for rule in self.active if self.reads(rule))
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Rule names and the codes they stand for."""
+        return {meta.name: code for code, meta in self.metas.items()}
+
+    @cached_property
+    def _gate(self) -> Gate:
+        return Gate([rule.meta.triggers for rule in self._scanning])
+
+    @cached_property
+    def visitors(self) -> dict[str, tuple[str, ...]]:
+        """For each code the LibCST node classes that its rule visits."""
+        return {rule.meta.code: visited_nodes(rule) for rule in self.active}
+
+    def woken(self, data: bytes) -> list[Rule]:
+        """The rules whose triggers these bytes satisfy."""
+        return [self._scanning[position] for position in self._gate.passing(data)]
+
+    def meta(self, code: str) -> Meta | None:
+        """A rule's meta when it is on, else None."""
+        return self.metas[code] if code in self.selection.codes else None
+
+    @staticmethod
+    def reads(rule: Rule) -> bool:
+        """Does the rule look at code at all? (ML000 to ML002 are reported by the engine.)"""
+        return bool(visited_nodes(rule)) or reads_files(rule) or reads_commands(rule) or reads_kernels(rule)
+
+    @staticmethod
+    def reads_kind(rule: Rule, kind: str) -> bool:
+        """Does the rule look at files of this kind?"""
+        if kind in ("python", "notebook"):
+            return True
+        return reads_kernels(rule) if kind == "kernel" else reads_commands(rule)

@@ -1,0 +1,217 @@
+"""Check many files: from the cache, in this process or in a pool; results in path order.
+
+May not: print, or let one file's trouble cost another file's findings.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mllint.analysis.index import SyntaxFault
+from mllint.checking.cache import Cache, Entry, Stamp
+from mllint.checking.engine import Survey, ask_project, finish, survey, syntax_error
+from mllint.checking.packs import builtin_rules
+from mllint.checking.pool import Pool, cores
+from mllint.checking.projects import Projects
+from mllint.checking.report import Report
+from mllint.diagnostic import Problem
+from mllint.checking.ruleset import RuleSet
+from mllint.checking.select import Selection
+from mllint.reading.files import Target, Unreadable, read, stamp
+from mllint.reading.notebook import read_notebook
+from mllint.reading.source import DecodeFailure, Source, read_source
+
+#: Below this many bytes a pool costs more than it saves (a worker takes about 0.1 s to get going).
+_POOL_BYTES = 1_500_000
+_CHUNK_BYTES = 400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to check; crosses the process boundary. ``jobs`` 0 means one for each core."""
+
+    selection: Selection
+    max_file_size: int
+    ignore_noqa: bool = False
+    jobs: int = 0
+    start_method: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One file after the first look: a report, a problem, or a survey that still has to ask the project."""
+
+    target: Target
+    report: Report | None = None
+    problem: Problem | None = None
+    survey: Survey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """All results, in path order."""
+
+    reports: tuple[Report, ...]
+    problems: tuple[Problem, ...]
+
+
+def load(target: Target, limit: int) -> Source:
+    """Read and normalise one file. Raises Unreadable or DecodeFailure."""
+    raw = read(target.absolute, limit)
+    if target.kind == "notebook":
+        return read_notebook(target.path, raw)
+    return read_source(target.path, target.kind, raw)
+
+
+def run(
+    targets: Sequence[Target],
+    plan: Plan,
+    cache: Cache,
+    projects: Projects,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Outcome:
+    """Check every target once. ``tick`` is told how many files are done."""
+    reports: list[Report] = []
+    problems: list[Problem] = []
+    fresh: list[Target] = []
+    stamps: dict[str, Stamp | None] = {}
+    for target in targets:
+        stamps[target.absolute] = stamp(target.absolute)
+        entry = cache.entries.get(target.absolute)
+        depends = projects.digest(target) if entry is not None and entry.project else ""
+        entry = cache.get(target.absolute, stamps[target.absolute], depends)
+        if entry is None:
+            fresh.append(target)
+        else:
+            reports.append(_recalled(target, entry, plan.max_file_size))
+    done = len(reports)
+    waiting: list[Result] = []
+    for result in _surveys(fresh, plan):
+        done += 1
+        tick(done)
+        if result.problem is not None:
+            problems.append(result.problem)
+        elif result.report is not None:
+            reports.append(result.report)
+            _remember(cache, result.target, stamps, result.report, "")
+        else:
+            waiting.append(result)
+    if waiting:
+        rules = RuleSet(builtin_rules(), plan.selection)
+        for result in sorted(waiting, key=lambda result: result.target.path):
+            report = _with_project(result, rules, plan, projects)
+            reports.append(report)
+            _remember(cache, result.target, stamps, report, projects.digest(result.target))
+    return Outcome(
+        tuple(sorted(reports, key=lambda report: report.path)),
+        tuple(sorted(problems, key=lambda problem: problem.path)),
+    )
+
+
+def _recalled(target: Target, entry: Entry, limit: int) -> Report:
+    """A cached report; the source is read again only where findings have to be shown."""
+    source = load(target, limit) if entry.diagnostics else None
+    crashed = any(found.code == "ML002" for found in entry.diagnostics)
+    return Report(target.path, entry.diagnostics, source, entry.suppressed, crashed)
+
+
+def _remember(
+    cache: Cache, target: Target, stamps: dict[str, Stamp | None], report: Report, project: str
+) -> None:
+    known = stamps[target.absolute]
+    if known is not None and not report.crashed:
+        cache.put(target.absolute, Entry(known, project, report.suppressed, report.diagnostics))
+
+
+def _with_project(result: Result, rules: RuleSet, plan: Plan, projects: Projects) -> Report:
+    assert result.survey is not None
+    source = load(result.target, plan.max_file_size)
+    rest = ask_project(source, rules, result.survey, projects.of(result.target), result.target.absolute)
+    return finish(source, rules, (*result.survey.diagnostics, *rest), ignore_noqa=plan.ignore_noqa)
+
+
+# -- the first look, here or in workers ------------------------------------------------------------------------
+
+
+def examine(target: Target, rules: RuleSet, plan: Plan) -> Result:
+    """The first look at one file."""
+    try:
+        source = load(target, plan.max_file_size)
+    except Unreadable as failure:
+        return Result(target, problem=Problem(target.path, str(failure)))
+    except DecodeFailure as failure:
+        return Result(target, report=_undecodable(target, rules, failure))
+    first = survey(source, rules)
+    if first.pending:
+        return Result(target, survey=first)
+    return Result(target, report=finish(source, rules, first.diagnostics, ignore_noqa=plan.ignore_noqa))
+
+
+def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Report:
+    """A file that is no text: a syntax error for Python, a finding at its first line for mllint."""
+    source = Source(target.path, target.kind, b"")
+    found = syntax_error(source, rules, SyntaxFault(f"cannot be decoded: {failure}", 1, 1))
+    return Report(target.path, found, source)
+
+
+def _surveys(targets: Sequence[Target], plan: Plan) -> Iterator[Result]:
+    jobs = plan.jobs or cores()
+    sizes = {target.absolute: (stamp(target.absolute) or (0, 0))[1] for target in targets}
+    if jobs == 1 or len(targets) < 2 or sum(sizes.values()) < _POOL_BYTES:
+        rules = RuleSet(builtin_rules(), plan.selection)
+        with _collector_off():
+            for target in targets:
+                yield examine(target, rules, plan)
+        return
+    pool: Pool[Target, Result] = Pool(jobs, _prepare, (plan,), _examine_chunk, plan.start_method)
+    yield from pool.map(list(_chunks(targets, sizes)), _lost)
+
+
+def _lost(target: Target) -> Result:
+    message = "the process that checked this file died (out of memory, or nested too deeply); exclude the file"
+    return Result(target, problem=Problem(target.path, message))
+
+
+def _chunks(targets: Sequence[Target], sizes: dict[str, int]) -> Iterator[list[Target]]:
+    """Pieces of about equal work, the largest files first so that none is left for the end."""
+    chunk: list[Target] = []
+    weight = 0
+    for target in sorted(targets, key=lambda target: (-sizes[target.absolute], target.path)):
+        chunk.append(target)
+        weight += sizes[target.absolute] + 2_000
+        if weight >= _CHUNK_BYTES:
+            yield chunk
+            chunk, weight = [], 0
+    if chunk:
+        yield chunk
+
+
+_worker: tuple[RuleSet, Plan] | None = None
+
+
+def _prepare(plan: Plan) -> None:
+    """Start of a worker: it loads the rules itself, none ever crosses the process boundary."""
+    global _worker
+    gc.disable()  # trees are freed by reference counts; the collector costs a quarter of the time
+    _worker = (RuleSet(builtin_rules(), plan.selection), plan)
+
+
+def _examine_chunk(chunk: list[Target]) -> list[Result]:
+    assert _worker is not None, "the pool's initializer has not run"
+    rules, plan = _worker
+    return [examine(target, rules, plan) for target in chunk]
+
+
+@contextmanager
+def _collector_off() -> Iterator[None]:
+    """The cyclic collector off for a while (see `_prepare`)."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

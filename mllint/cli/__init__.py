@@ -1,0 +1,40 @@
+"""The command line: the only printer, the only exit codes.
+
+May not: hold logic that a test without a terminal would want. Commands are imported when they are called.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from mllint import __version__
+
+#: Each command and the module that holds it; imported on first use, so ``check`` pays for ``check`` alone.
+_COMMANDS = {
+    "check": "mllint.cli.check",
+    "rule": "mllint.cli.about",
+    "linter": "mllint.cli.about",
+    "clean": "mllint.cli.about",
+    "version": "mllint.cli.about",
+}
+
+
+class _LateGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        module = _COMMANDS.get(cmd_name)
+        if module is None:
+            return None
+        command = getattr(importlib.import_module(module), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="mllint", message="%(prog)s %(version)s")
+def main() -> None:
+    """Find the silent bugs of machine-learning training code before the GPU does."""

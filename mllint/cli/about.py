@@ -1,0 +1,91 @@
+"""``mllint rule``, ``linter``, ``clean`` and ``version``: what there is to know without checking anything.
+
+May not: read checked code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+from mllint import __version__
+from mllint.checking.cache import CACHE_FOLDER
+from mllint.checking.packs import builtin_rules
+from mllint.checking.select import FAMILIES, expand, unknown_selector
+
+
+@click.command()
+@click.argument("code", required=False)
+@click.option("--all", "everything", is_flag=True, help="Explain every rule.")
+@click.option("--output-format", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
+def rule(code: str | None, everything: bool, output_format: str) -> None:
+    """Explain a rule (by code or name): why it exists, bad and good code, its fix, its limits."""
+    from mllint.authoring.explain import as_json, as_markdown, as_text, page
+
+    rules = builtin_rules()
+    if not everything and not code:
+        raise click.UsageError("name a rule (`mllint rule ML201`) or ask for `--all`")
+    wanted = rules if everything else tuple(known for known in rules if code in (known.meta.code, known.meta.name))
+    if not wanted:
+        metas = [known.meta for known in rules]
+        several = expand(code or "", metas)
+        if several:
+            raise click.UsageError(f"`{code}` selects several rules: {', '.join(several)}; name one")
+        raise click.UsageError(unknown_selector(code or "", metas))
+    for position, known in enumerate(wanted):
+        shown = page(type(known))
+        if output_format == "text":
+            click.echo(("\n" if position else "") + as_text(shown, color=True))
+        else:
+            click.echo(as_markdown(shown) if output_format == "markdown" else as_json(shown))
+
+
+@click.command()
+@click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def linter(output_format: str) -> None:
+    """List the families of rules and the rules in them."""
+    from mllint.rule import summary
+
+    rules = builtin_rules()
+    if output_format == "json":
+        rows = [
+            {"prefix": prefix, "name": name, "about": about, "rules": [known.meta.code for known in rules if known.meta.code.startswith(prefix)]}
+            for prefix, (name, about) in FAMILIES.items()
+        ]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for prefix, (name, about) in FAMILIES.items():
+        members = [known for known in rules if known.meta.code.startswith(prefix)]
+        if not members:
+            continue
+        click.echo(f"{prefix}  {name}: {about}")
+        for known in members:
+            click.echo(f"  {known.meta.code}  {known.meta.name:<26} {known.meta.severity.value:<8} {summary(known)}")
+
+
+@click.command()
+@click.argument("folder", default=".", type=click.Path())
+def clean(folder: str) -> None:
+    """Remove the caches below FOLDER (the current one by default)."""
+    removed = 0
+    for current, folders, _ in os.walk(folder):
+        if CACHE_FOLDER in folders:
+            shutil.rmtree(Path(current, CACHE_FOLDER))
+            folders.remove(CACHE_FOLDER)
+            removed += 1
+            click.echo(f"Removed {Path(current, CACHE_FOLDER).as_posix()}", err=True)
+    if not removed:
+        click.echo(f"No cache below {folder}", err=True)
+
+
+@click.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(f"mllint {__version__}")
+
+
+__all__ = ["clean", "linter", "rule", "version"]

@@ -1,0 +1,102 @@
+"""The flags of ``mllint check``, named and grouped as ruff has them.
+
+May not: act on a flag.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from mllint.output.formats import FORMATS
+from mllint.settings import Flags
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """What the command line asks for and no configuration file can say. The rest is in ``flags``."""
+
+    paths: tuple[str, ...]
+    flags: Flags
+    config: tuple[str, ...] = ()
+    isolated: bool = False
+    stdin_filename: str = ""
+    fix_only: bool = False
+    diff: bool = False
+    exit_zero: bool = False
+    exit_non_zero_on_fix: bool = False
+    statistics: bool = False
+    output_file: str = ""
+    ignore_noqa: bool = False
+    show_files: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    color: str = "auto"
+    start_method: str = ""
+
+
+def _selectors(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
+    """``--select ML2,ML301 --select gradients`` as one tuple; None when the flag is absent."""
+    split = tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+    return split or None
+
+
+_CHECK = [
+    click.argument("paths", nargs=-1, type=click.Path()),
+    click.option("--fix/--no-fix", default=None, help="Apply fixes (safe ones, unless --unsafe-fixes)."),
+    click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="Count unsafe fixes as applicable too."),
+    click.option("--show-fixes/--no-show-fixes", default=None, help="List all fixes that were applied."),
+    click.option("--diff", is_flag=True, help="Show what --fix would write, and write nothing."),
+    click.option("--fix-only", is_flag=True, help="Apply fixes and do not report what remains."),
+    click.option("--ignore-noqa", is_flag=True, help="Ignore all suppression comments."),
+    click.option("--output-format", type=click.Choice(FORMATS), default=None, help="How findings are printed."),
+    click.option("-o", "--output-file", default="", help="Write findings to this file instead of standard output."),
+    click.option("--preview/--no-preview", default=None, help="Turn on rules and findings of level info."),
+    click.option("--config", multiple=True, metavar="FILE|KEY=VALUE", help="A configuration file, or one TOML setting."),
+    click.option("--isolated", is_flag=True, help="Ignore all configuration files."),
+    click.option("--select", multiple=True, callback=_selectors, metavar="CODES", help="Rules to check, comma-separated."),
+    click.option("--ignore", multiple=True, callback=_selectors, metavar="CODES", help="Rules to leave out."),
+    click.option("--extend-select", multiple=True, callback=_selectors, metavar="CODES", help="Rules to add."),
+    click.option(
+        "--fail-on", type=click.Choice(["error", "warning", "info"]), default=None, help="Least level that fails the run."
+    ),
+    click.option("--exclude", multiple=True, callback=_selectors, metavar="PATTERNS", help="Paths to leave out."),
+    click.option(
+        "--extend-exclude", multiple=True, callback=_selectors, metavar="PATTERNS", help="Further paths to leave out."
+    ),
+    click.option("--force-exclude/--no-force-exclude", default=None, help="Exclude also what is named on the command line."),
+    click.option("--respect-gitignore/--no-respect-gitignore", default=None, help="Leave out what git ignores."),
+    click.option("-n", "--no-cache", "cache", flag_value=False, default=None, help="Neither read nor write the cache."),
+    click.option("--cache-dir", default=None, help="Where the cache is kept."),
+    click.option("-j", "--jobs", type=click.IntRange(min=0), default=None, help="Processes; 0 means one a core."),
+    click.option("--stdin-filename", default="", help="The name of the file that is read from standard input."),
+    click.option("-e", "--exit-zero", is_flag=True, help="Exit with 0 even when there are findings."),
+    click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 when anything was fixed."),
+    click.option("--statistics", is_flag=True, help="Show how many findings each rule has."),
+    click.option("--show-files", is_flag=True, help="List the files that would be checked."),
+    click.option("-q", "--quiet", is_flag=True, help="Print findings, but nothing else."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
+    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output."),
+]
+
+
+def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Put all flags of ``check`` on a command that takes one `CheckOptions`."""
+
+    def gathered(**values: Any) -> Any:
+        names = Flags.__dataclass_fields__
+        flags = Flags(cwd=_cwd(), **{name: values.pop(name) for name in list(values) if name in names})
+        return function(CheckOptions(flags=flags, start_method=os.environ.get("MLLINT_START_METHOD", ""), **values))
+
+    gathered.__doc__ = function.__doc__
+    for option in reversed(_CHECK):
+        gathered = option(gathered)
+    return gathered
+
+
+def _cwd() -> str:
+    return os.getcwd().replace(os.sep, "/")

@@ -1,0 +1,129 @@
+"""From a run's result to what a person sees and the exit code.
+
+May not: check or fix anything.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+
+from mllint import __version__
+from mllint.checking.packs import builtin_rules
+from mllint.checking.repair import Repair
+from mllint.checking.report import Report
+from mllint.cli.options import CheckOptions
+from mllint.cli.terminal import use_color
+from mllint.diagnostic import Problem, Severity
+from mllint.output.formats import MACHINE_FORMATS, render
+from mllint.output.options import Options
+from mllint.output.summary import counted, summary
+from mllint.settings import ConfigError, Settings
+
+
+@dataclass
+class Tally:
+    """What a run amounts to, gathered on the way to its exit code."""
+
+    reports: list[Report] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    fixed: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    left: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    diffs: list[str] = field(default_factory=list)
+
+    @property
+    def fixes(self) -> int:
+        """How many fixes were applied, or would be with ``--diff``."""
+        return sum(sum(counter.values()) for counter in self.fixed.values())
+
+    def record(self, repair: Repair) -> None:
+        """Count what a repair applied and what it had to take back."""
+        if repair.outcome.changed:
+            self.fixed[repair.target.path] = Counter((code, name) for code, name, _ in repair.outcome.applied)
+        if repair.outcome.rolled_back:
+            self.left[repair.target.path] = Counter((bad.code, bad.name) for bad in repair.outcome.rolled_back)
+
+
+def report_result(tally: Tally, settings: Settings, options: CheckOptions, to_stderr: bool = False) -> int:
+    """Print the result and return the exit code. ``to_stderr``: standard output already carries the fixed text."""
+    for problem in tally.problems:
+        click.echo(f"error: {problem.path}: {problem.message}", err=True)
+    if options.diff:
+        _write("".join(tally.diffs), options)
+        if not options.quiet:
+            text = f"Would fix {counted(tally.fixes, 'finding')}." if tally.fixes else "No fixes to apply."
+            click.echo(text, err=True)
+    elif not options.fix_only:
+        _write(_findings(tally, settings, options), options, to_stderr)
+    elif tally.fixes and not options.quiet:
+        click.echo(f"Fixed {counted(tally.fixes, 'finding')}.", err=to_stderr)
+    return _exit_code(tally, settings, options)
+
+
+def _exit_code(tally: Tally, settings: Settings, options: CheckOptions) -> int:
+    if tally.problems or any(report.crashed for report in tally.reports):
+        return 2
+    if options.exit_zero:
+        return 0
+    if (options.diff or options.exit_non_zero_on_fix) and tally.fixes:
+        return 1
+    if options.diff or options.fix_only:
+        return 0
+    least = Severity(settings.fail_on).rank
+    return int(any(found.severity.rank >= least for report in tally.reports for found in report.diagnostics))
+
+
+def _findings(tally: Tally, settings: Settings, options: CheckOptions) -> str:
+    output = output_options(settings, options)
+    if options.statistics:
+        from mllint.output import statistics
+
+        as_json = settings.output_format == "json"
+        return (statistics.render_json if as_json else statistics.render)(tally.reports, output)
+    text = render(settings.output_format, tally.reports, output)
+    if settings.output_format in MACHINE_FORMATS:
+        return text
+    if settings.show_fixes and (tally.fixed or tally.left):
+        from mllint.output import show_fixes
+
+        text += show_fixes.render(tally.fixed, tally.left, color=output.color)
+    return text if options.quiet else text + summary(tally.reports, output, tally.fixes)
+
+
+def output_options(settings: Settings, options: CheckOptions) -> Options:
+    """What the formats need to know besides the reports."""
+    pages = {}
+    if settings.output_format in MACHINE_FORMATS:
+        from mllint.authoring.explain import page
+
+        pages = {rule.meta.code: page(type(rule)) for rule in builtin_rules()}
+    color = not options.output_file and use_color(options.color, sys.stdout)
+    return Options(color, settings.unsafe_fixes, options.flags.cwd, __version__, pages)
+
+
+def nothing_to_check(paths: Sequence[str], settings: Settings, options: CheckOptions) -> None:
+    """The empty state, which is no error: pre-commit calls with empty lists too."""
+    if not options.quiet:
+        names = ", ".join(f"`{path}`" for path in paths) or "the current folder"
+        click.echo(f"warning: no files to check under {names}", err=True)
+    if settings.output_format in MACHINE_FORMATS:
+        _write(render(settings.output_format, (), output_options(settings, options)), options)
+
+
+def _write(text: str, options: CheckOptions, to_stderr: bool = False) -> None:
+    if not options.output_file:
+        click.echo(text, nl=False, color=True, err=to_stderr)
+        return
+    try:
+        Path(options.output_file).parent.mkdir(parents=True, exist_ok=True)
+        Path(options.output_file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{options.output_file}: cannot be written: {error.strerror}") from error
+
+
+__all__ = ["Tally", "nothing_to_check", "output_options", "report_result"]

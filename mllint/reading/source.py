@@ -1,0 +1,133 @@
+"""One file's text, normalised once: encoding, byte-order mark, newlines, offsets and places.
+
+May not: open files, or know what the text means.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import tokenize
+from bisect import bisect_right
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from mllint.diagnostic import Place
+
+Kind = Literal["python", "notebook", "shell", "makefile", "dockerfile", "yaml", "markdown", "kernel"]
+
+
+class DecodeFailure(ValueError):
+    """The bytes are no text in the encoding they claim. ``str()`` says why, ``offset`` where (or -1)."""
+
+    def __init__(self, reason: str, offset: int = -1) -> None:
+        super().__init__(reason)
+        self.offset = offset
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file as the rules see it.
+
+    ``path`` is what a person sees; ``data`` is UTF-8 without a byte-order mark, newlines as they are in the
+    file. All offsets in mllint are byte offsets into ``data``. ``cell_rows`` holds the first row (one-based)
+    of each notebook cell's text, else it is empty.
+    """
+
+    path: str
+    kind: Kind
+    data: bytes
+    encoding: str = "utf-8"
+    bom: bool = False
+    cell_rows: tuple[int, ...] = ()
+
+    @cached_property
+    def text(self) -> str:
+        """The same content as ``data``, as a string."""
+        return self.data.decode("utf-8")
+
+    @cached_property
+    def newline(self) -> str:
+        """The newline that inserted text should use: the first one of the file."""
+        at = self.data.find(b"\n")
+        if at > 0 and self.data[at - 1 : at] == b"\r":
+            return "\r\n"
+        return "\r" if at < 0 and b"\r" in self.data else "\n"
+
+    @cached_property
+    def line_starts(self) -> tuple[int, ...]:
+        """Byte offset of the start of each line, as Python counts lines (``\\n``, ``\\r\\n`` or ``\\r`` ends one)."""
+        starts = [0]
+        data = self.data
+        for line in data.splitlines(keepends=True):  # bytes.splitlines splits at exactly these three
+            starts.append(starts[-1] + len(line))
+        if len(starts) > 1 and not data.endswith((b"\n", b"\r")):
+            starts.pop()
+        return tuple(starts)
+
+    def offset(self, row: int, column_bytes: int) -> int:
+        """The byte offset of a one-based row and a zero-based column in bytes, as ``ast`` gives them."""
+        return self.line_starts[row - 1] + column_bytes
+
+    def row(self, offset: int) -> int:
+        """The one-based row of a byte offset, of the whole text also in a notebook."""
+        return bisect_right(self.line_starts, offset)
+
+    def place(self, offset: int) -> Place:
+        """Row and column of a byte offset, both one-based, the column in characters; in a notebook per cell."""
+        row = self.row(offset)
+        start = self.line_starts[row - 1]
+        column = len(self.data[start:offset].decode("utf-8", "replace")) + 1
+        if self.cell_rows:
+            cell = bisect_right(self.cell_rows, row)
+            return Place(row - self.cell_rows[cell - 1] + 1, column, cell)
+        return Place(row, column)
+
+    def line(self, row: int) -> str:
+        """The text of a one-based row of the whole text, without its newline; empty past the end."""
+        if not 1 <= row <= len(self.line_starts):
+            return ""
+        start = self.line_starts[row - 1]
+        end = self.line_starts[row] if row < len(self.line_starts) else len(self.data)
+        return self.data[start:end].decode("utf-8").rstrip("\r\n")
+
+    def restore(self, data: bytes) -> bytes:
+        """Edited ``data`` in the file's own encoding, with its byte-order mark.
+
+        Raises UnicodeEncodeError where an edit brought a character that the encoding lacks.
+        """
+        if self.encoding != "utf-8":
+            data = data.decode("utf-8").encode(self.encoding)
+        return codecs.BOM_UTF8 + data if self.bom else data
+
+
+def read_source(path: str, kind: Kind, raw: bytes) -> Source:
+    """Normalise a file's bytes. Python files follow their coding cookie, all others are UTF-8.
+
+    Raises DecodeFailure with a reason a person can act on.
+    """
+    encoding = "utf-8"
+    bom = raw.startswith(codecs.BOM_UTF8)
+    if kind == "python":
+        encoding = _declared_encoding(raw)
+    body = raw[len(codecs.BOM_UTF8) :] if bom else raw
+    try:
+        text = body.decode(encoding)
+    except UnicodeDecodeError as error:
+        reason = f"byte {body[error.start]:#04x} at offset {error.start} is not valid {encoding}"
+        raise DecodeFailure(reason, error.start) from error
+    if encoding == "utf-8":
+        return Source(path, kind, body, encoding, bom)
+    return Source(path, kind, text.encode("utf-8"), encoding, bom)
+
+
+def _declared_encoding(raw: bytes) -> str:
+    """The codec of a Python file, ``utf-8`` unless a coding cookie in its first two lines says otherwise."""
+    if b"coding" not in raw[:400]:
+        return "utf-8"
+    try:
+        name, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
+    except SyntaxError as error:  # unknown codec, or a first line that is not UTF-8
+        raise DecodeFailure(str(error)) from error
+    return "utf-8" if name in ("utf-8", "utf-8-sig") else name

@@ -1,0 +1,121 @@
+"""The whole extension API: what a rule is.
+
+A rule is one class in one file. It says in its `Meta` what it finds and which bytes a file must contain for
+it to fire at all; its ``visit_*`` methods yield diagnostics. Its docstring is its documentation.
+
+    class FillInBackward(Rule):
+        meta = Meta(code="ML201", name="fill-in-backward", ...)
+
+        def visit_Call(self, node, ctx):            # any LibCST node class
+            if ctx.name(node.func) == "torch.full_like":
+                yield ctx.report(node, "…")
+
+May not: know the engine, hold state, or read anything but what the context answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, NoReturn
+
+from mllint.diagnostic import Diagnostic, Safety, Severity
+
+if TYPE_CHECKING:
+    import libcst as cst
+
+    from mllint.analysis.context import Context
+    from mllint.analysis.index import FileIndex, Outline
+    from mllint.analysis.kernels import Kernel
+    from mllint.reading.shell import Command
+
+#: A trigger that any byte above 0x7F satisfies.
+NON_ASCII = "\x80"
+
+#: Groups of phrases: a file must contain at least one phrase of *every* group. ``()`` lets every file pass.
+Triggers = tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Meta:
+    """What there is to know about a rule without running it.
+
+    ``fix`` is the greatest safety that a fix of this rule ever has, None where it never has one.
+    ``confidence`` is what a reader of the finding should expect: ``high`` is nearly always right.
+    ``project`` says that the rule asks `ctx.project` about other files.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    since: str
+    triggers: Triggers = ()
+    confidence: str = "high"
+    fix: Safety | None = None
+    project: bool = False
+
+
+class Rule:
+    """Base of all rules. Subclasses set ``meta`` and define ``visit_<LibCST node class>(node, ctx)``,
+    ``visit_command(command, ctx)`` or ``visit_kernel(kernel, ctx)``; each yields diagnostics.
+
+    Two questions narrow the work before a file is parsed losslessly; both may only err towards True.
+    """
+
+    meta: ClassVar[Meta]
+
+    def may_apply(self, outline: Outline) -> bool:
+        """Could the rule fire in a file with these scopes? Asked before an index is built."""
+        return True
+
+    def narrow(self, index: FileIndex) -> bool:
+        """Could the rule fire in a file with this index? Asked before the lossless tree is parsed."""
+        return True
+
+    def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
+        """Called once for each Python file, with its index and no tree: a rule that only needs the index (or
+        byte spans from it) costs no lossless parse."""
+        return iter(())
+
+    def visit_command(self, command: Command, ctx: Context) -> Iterator[Diagnostic]:
+        """Called for each shell command, from a script or from a Python string alike."""
+        return iter(())
+
+    def visit_kernel(self, kernel: Kernel, ctx: Context) -> Iterator[Diagnostic]:
+        """Called for each kernel source, from a file or from a Python string alike."""
+        return iter(())
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"rule {type(self).__name__} cannot be pickled: rules never cross a process boundary, workers load their own"
+        )
+
+
+def summary(rule: Rule) -> str:
+    """The first line of the rule's page: what is wrong, in one sentence."""
+    return (type(rule).__doc__ or "").strip().partition("\n")[0]
+
+
+def visited_nodes(rule: Rule) -> tuple[str, ...]:
+    """Names of the LibCST node classes that the rule's ``visit_*`` methods ask for."""
+    return tuple(
+        name[len("visit_") :] for name in dir(type(rule)) if name.startswith("visit_") and name[len("visit_")].isupper()
+    )
+
+
+def reads_files(rule: Rule) -> bool:
+    """Does the rule look at whole Python files through their index?"""
+    return type(rule).visit_file is not Rule.visit_file
+
+
+def reads_commands(rule: Rule) -> bool:
+    """Does the rule look at shell commands?"""
+    return type(rule).visit_command is not Rule.visit_command
+
+
+def reads_kernels(rule: Rule) -> bool:
+    """Does the rule look at kernel sources?"""
+    return type(rule).visit_kernel is not Rule.visit_kernel
+
+
+__all__ = ["NON_ASCII", "Diagnostic", "Meta", "Rule", "Safety", "Severity", "Triggers", "reads_commands", "reads_files", "reads_kernels", "summary", "visited_nodes"]
