@@ -7,7 +7,7 @@ entries in the result, never exceptions.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mllint.analysis.context import Context, Shared
 from mllint.analysis.index import FileIndex, SyntaxFault, build_index, outline, parse
@@ -43,6 +43,8 @@ def check(
 ) -> Report:
     """Everything that the rules find in one file, suppressions applied."""
     first = survey(source, rules)
+    if project is not None and first.index is not None:
+        project = project.seeing(absolute, first.index)  # the text at hand may not be what is on the disk
     rest = ask_project(source, rules, first, project, absolute)
     return finish(source, rules, (*first.diagnostics, *rest), ignore_noqa=ignore_noqa)
 
@@ -87,34 +89,31 @@ def finish(
     source: Source, rules: RuleSet, diagnostics: Iterable[Diagnostic], *, ignore_noqa: bool = False
 ) -> Report:
     """Drop what is off, suppressed, or a fix in a comment's way; put the rest in order."""
-    shown = [
-        found
-        for found in diagnostics
-        if found.severity is not Severity.INFO or found.code in rules.selection.with_info
-    ]
     kept, suppressed = apply_suppressions(
         source,
-        sorted(set(shown), key=lambda found: found.sort_key),
-        active=rules.selection.codes,
+        sorted(set(diagnostics), key=lambda found: found.sort_key),
+        active=rules.checking,
         unused=rules.meta("ML001"),
         ignore_noqa=ignore_noqa,
         names=rules.names,
     )
-    final = tuple(sorted((_without_bad_fix(source, found) for found in kept), key=lambda found: found.sort_key))
+    shown = [
+        found
+        for found in kept
+        if found.severity is not Severity.INFO or found.code in rules.selection.with_info
+    ]
+    whys = rules.whys
+    final = tuple(
+        sorted((_ready(source, found, whys[found.code]) for found in shown), key=lambda found: found.sort_key)
+    )
     crashed = any(found.code == "ML002" for found in final)
     return Report(source.path, final, source if final else None, suppressed, crashed)
 
 
-def _without_bad_fix(source: Source, found: Diagnostic) -> Diagnostic:
-    if found.fix is None or not in_comment_way(source, found.fix):
-        return found
-    return _replaced(found, fix=None)
-
-
-def _replaced(found: Diagnostic, **changes: object) -> Diagnostic:
-    from dataclasses import replace
-
-    return replace(found, **changes)  # type: ignore[arg-type]
+def _ready(source: Source, found: Diagnostic, why: str) -> Diagnostic:
+    """A finding with its why, and without a fix that would swallow a comment."""
+    fix = None if found.fix is not None and in_comment_way(source, found.fix) else found.fix
+    return replace(found, fix=fix, why=found.why or why)
 
 
 def _run(

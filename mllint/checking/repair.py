@@ -34,6 +34,11 @@ def allowed_safeties(unsafe: bool) -> frozenset[Safety]:
     return frozenset({Safety.SAFE, Safety.UNSAFE} if unsafe else {Safety.SAFE})
 
 
+def fixable(source: Source) -> bool:
+    """Can edited text be written back? Not into a notebook's JSON, nor where decoding lost something."""
+    return source.kind != "notebook" and source.exact
+
+
 def repairs(
     reports: Sequence[Report], targets: dict[str, Target], plan: Plan, projects: Projects, allowed: frozenset[Safety]
 ) -> Iterator[Repair]:
@@ -41,7 +46,7 @@ def repairs(
     rules: RuleSet | None = None
     for report in reports:
         source = report.source
-        if source is None or not any(found.fix and found.fix.safety in allowed for found in report.diagnostics):
+        if source is None or not fixable(source) or not any(found.fix and found.fix.safety in allowed for found in report.diagnostics):
             continue
         rules = rules or RuleSet(builtin_rules(), plan.selection)
         target = targets[report.path]

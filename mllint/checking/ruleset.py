@@ -24,6 +24,11 @@ class RuleSet:
         self._scanning = tuple(rule for rule in self.active if self.reads(rule))
 
     @cached_property
+    def checking(self) -> frozenset[str]:
+        """Codes that a static run can report: only for these is a suppression without a finding an unused one."""
+        return frozenset(rule.meta.code for rule in self._scanning) | (self.selection.codes & {"ML000", "ML001"})
+
+    @cached_property
     def names(self) -> dict[str, str]:
         """Rule names and the codes they stand for."""
         return {meta.name: code for code, meta in self.metas.items()}

@@ -24,7 +24,7 @@ from mllint.checking.select import FAMILIES, expand, unknown_selector
 @click.option("--output-format", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 def rule(code: str | None, everything: bool, output_format: str) -> None:
     """Explain a rule (by code or name): why it exists, bad and good code, its fix, its limits."""
-    from mllint.authoring.explain import as_json, as_markdown, as_text, page
+    from mllint.authoring.explain import as_data, as_markdown, as_text, page
 
     rules = builtin_rules()
     if not everything and not code:
@@ -36,12 +36,13 @@ def rule(code: str | None, everything: bool, output_format: str) -> None:
         if several:
             raise click.UsageError(f"`{code}` selects several rules: {', '.join(several)}; name one")
         raise click.UsageError(unknown_selector(code or "", metas))
-    for position, known in enumerate(wanted):
-        shown = page(type(known))
-        if output_format == "text":
-            click.echo(("\n" if position else "") + as_text(shown, color=True))
-        else:
-            click.echo(as_markdown(shown) if output_format == "markdown" else as_json(shown))
+    pages = [page(type(known)) for known in wanted]
+    if output_format == "json":
+        click.echo(json.dumps([as_data(shown) for shown in pages] if everything else as_data(pages[0]), indent=2))
+    elif output_format == "markdown":
+        click.echo("\n".join(as_markdown(shown) for shown in pages), nl=False)
+    else:
+        click.echo("\n".join(as_text(shown, color=True) for shown in pages), nl=False)
 
 
 @click.command()

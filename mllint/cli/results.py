@@ -98,7 +98,7 @@ def _findings(tally: Tally, settings: Settings, options: CheckOptions) -> str:
 def output_options(settings: Settings, options: CheckOptions) -> Options:
     """What the formats need to know besides the reports."""
     pages = {}
-    if settings.output_format in MACHINE_FORMATS:
+    if settings.output_format == "sarif":  # the only format that carries the rules' pages
         from mllint.authoring.explain import page
 
         pages = {rule.meta.code: page(type(rule)) for rule in builtin_rules()}

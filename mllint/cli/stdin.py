@@ -14,7 +14,7 @@ from mllint.checking.engine import check, syntax_error
 from mllint.checking.packs import builtin_rules
 from mllint.checking.patch import unified_diff
 from mllint.checking.projects import open_projects
-from mllint.checking.repair import Repair, allowed_safeties, repair
+from mllint.checking.repair import Repair, allowed_safeties, fixable, repair
 from mllint.checking.report import Report
 from mllint.checking.ruleset import RuleSet
 from mllint.checking.run import Plan
@@ -44,7 +44,10 @@ def check_stdin(options: CheckOptions, finder: Finder) -> int:
         found = syntax_error(empty, ready, SyntaxFault(f"cannot be decoded: {failure}", 1, 1))
         return report_result(Tally([Report(name, found, empty)]), settings, options)
     projects = open_projects(settings, finder)
-    if not (settings.fix or options.fix_only or options.diff):
+    fixing = settings.fix or options.fix_only or options.diff
+    if fixing and not fixable(source):
+        sys.stdout.buffer.write(raw)  # an editor replaces its buffer by what comes back
+    if not fixing or not fixable(source):
         report = check(source, ready, projects.of(target), absolute, ignore_noqa=plan.ignore_noqa)
         return report_result(Tally([report]), settings, options)
     result = repair(source, target, ready, plan, projects, allowed_safeties(settings.unsafe_fixes))

@@ -1,0 +1,138 @@
+"""Leave out what a comment suppresses, and report the suppressions that suppress nothing (ML001).
+
+May not: read configuration, or suppress a syntax error (ML000) or a crashed rule (ML002).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mllint.checking.comments import read_comments
+from mllint.checking.directives import Directive, directives_in, mentions_directive, removal
+from mllint.checking.select import FAMILIES
+from mllint.diagnostic import Diagnostic, Fix, Safety
+from mllint.reading.source import Source
+from mllint.rule import Meta
+
+#: Codes that no comment suppresses.
+_NEVER = frozenset({"ML000", "ML002"})
+_OURS = re.compile(r"ML\d{1,3}")
+_FAMILY_PREFIXES = {name: prefix for prefix, (name, _) in FAMILIES.items()}
+
+
+def apply(
+    source: Source,
+    diagnostics: Sequence[Diagnostic],
+    *,
+    active: Container[str],
+    unused: Meta | None,
+    ignore_noqa: bool = False,
+    names: Mapping[str, str],
+) -> tuple[tuple[Diagnostic, ...], int]:
+    """The findings that no comment suppresses, those of ML001 included, and how many were suppressed.
+
+    ``active`` are the codes that were checked: a suppression of any other may be needed in another run, so
+    it is not called unused. ``unused`` is ML001's meta, None when that is off; ``names`` maps rule names to
+    codes and so tells which codes there are. ``ignore_noqa``: leave ``noqa`` comments to other tools.
+    """
+    if not mentions_directive(source.data, names.values()):
+        return tuple(diagnostics), 0
+    comments, exact = read_comments(source)
+    directives = [found for comment in comments for found in directives_in(comment)]
+    ledger = _Ledger(source, names, [found for found in directives if not (ignore_noqa and found.form == "noqa")])
+    kept = [found for found in diagnostics if not ledger.suppresses(found)]
+    if unused is not None and exact and not any(found.code in _NEVER for found in diagnostics):
+        stale = [found for found in ledger.stale(unused, active) if not ledger.suppresses(found)]
+        kept += (*stale, *ledger.stale_about_itself(unused))
+    return tuple(kept), ledger.suppressed
+
+
+@dataclass
+class _Ledger:
+    """The suppressions of one file and which of them were of use."""
+
+    source: Source
+    names: Mapping[str, str]
+    directives: Sequence[Directive]
+    suppressed: int = 0
+    #: (position of the directive, position of the selector in it, 0 where it has none)
+    used: set[tuple[int, int]] = field(default_factory=set)
+
+    def suppresses(self, finding: Diagnostic) -> bool:
+        """Is the finding suppressed? Every suppression that covers it counts as used."""
+        if finding.code in _NEVER or finding.path != self.source.path:
+            return False
+        first, last = self.source.row(finding.start), self.source.row(max(finding.start, finding.end - 1))
+        hits = [
+            (number, position)
+            for number, directive in enumerate(self.directives)
+            if directive.covers(first, last)
+            for position in self._hits(directive, finding.code)
+        ]
+        self.used.update(hits)
+        self.suppressed += bool(hits)
+        return bool(hits)
+
+    def _hits(self, directive: Directive, code: str) -> list[int]:
+        """Positions of the selectors that mean this code. ML001 has to be named: ``ignore`` alone would
+        otherwise always hide that it is unused."""
+        if not directive.selectors:
+            return [] if code == "ML001" else [0]
+        return [
+            position
+            for position, selector in enumerate(directive.selectors)
+            if self._prefix(selector.text) == code or (code != "ML001" and code.startswith(self._prefix(selector.text)))
+        ]
+
+    def _prefix(self, selector: str) -> str:
+        """The code or prefix that a selector stands for; what is neither matches no code."""
+        if selector in self.names:
+            return self.names[selector]
+        return _FAMILY_PREFIXES.get(selector) or (selector.upper() if _is_code(selector) else selector)
+
+    def stale(self, unused: Meta, active: Container[str]) -> Iterator[Diagnostic]:
+        """ML001 for everything that was of no use, except for what names ML001 itself."""
+        known = frozenset(self.names.values())
+        all_ran = all(code in active for code in known - _NEVER)
+        for number, directive in enumerate(self.directives):
+            if directive.form == "bad":
+                yield self._report(unused, directive, "suppression not understood", None)
+            elif not directive.selectors and all_ran and (number, 0) not in self.used:
+                yield self._report(unused, directive, "this suppression suppresses nothing", 0)
+            for position, selector in enumerate(directive.selectors):
+                prefix = self._prefix(selector.text)
+                foreign = directive.form == "noqa" and prefix not in known and not _OURS.fullmatch(prefix)
+                if foreign or prefix == unused.code or (number, position) in self.used:
+                    continue
+                codes = {code for code in known if code.startswith(prefix)}
+                if not codes:
+                    yield self._report(unused, directive, f"unknown code `{selector.text}` in a suppression", position)
+                elif codes <= _NEVER:
+                    yield self._report(unused, directive, f"`{selector.text}` cannot be suppressed", position)
+                elif all(code in active for code in codes - _NEVER):
+                    yield self._report(unused, directive, f"`{selector.text}` suppresses nothing here", position)
+
+    def stale_about_itself(self, unused: Meta) -> Iterator[Diagnostic]:
+        """ML001 for naming ML001 where there was nothing of it to suppress. Asked last."""
+        for number, directive in enumerate(self.directives):
+            for position, selector in enumerate(directive.selectors):
+                if self._prefix(selector.text) == unused.code and (number, position) not in self.used:
+                    yield self._report(unused, directive, f"`{selector.text}` suppresses nothing here", position)
+
+    def _report(self, unused: Meta, directive: Directive, message: str, position: int | None) -> Diagnostic:
+        fix = None
+        if position is not None and self.source.kind != "notebook":
+            several = len(directive.selectors) > 1
+            title = f"Remove `{directive.selectors[position].text}`" if several else "Remove the suppression"
+            fix = Fix(title, (removal(self.source, directive, position),), Safety.SAFE)
+        start, end = directive.start, directive.end
+        begin, finish = self.source.place(start), self.source.place(end)
+        return Diagnostic(
+            self.source.path, start, end, unused.code, unused.name, unused.severity, message, begin, finish, fix=fix
+        )
+
+
+def _is_code(selector: str) -> bool:
+    return re.fullmatch(r"[A-Za-z]+\d*", selector) is not None

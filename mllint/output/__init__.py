@@ -1,0 +1,1 @@
+"""Reports in, text out: one pure function a format."""

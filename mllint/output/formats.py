@@ -1,0 +1,30 @@
+"""The formats by name. Each lives in its own module, imported when it is asked for.
+
+May not: import a format at the top; ``concise`` runs on every commit and needs no ``json``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from mllint.output.options import Options
+
+if TYPE_CHECKING:
+    from mllint.checking.report import Report
+
+#: What ``--output-format`` accepts; the first is the default.
+FORMATS = ("full", "concise", "json", "github", "sarif")
+
+#: Formats that are one document, so that nothing may be printed around them.
+MACHINE_FORMATS = ("json", "github", "sarif")
+
+
+def render(name: str, reports: Sequence[Report], options: Options) -> str:
+    """The reports in a format of `FORMATS`: text that ends in a newline, or "" where there is nothing to say."""
+    if name not in FORMATS:
+        raise ValueError(f"unknown output format {name!r}, one of {', '.join(FORMATS)} is needed")
+    module = import_module(f"mllint.output.{'json_' if name == 'json' else name}")
+    text: str = module.render(reports, options)
+    return text
