@@ -121,7 +121,9 @@ def test_cells_of_another_language() -> None:
 
 def test_format_3() -> None:
     content = {
-        "worksheets": [{"cells": [{"cell_type": "heading", "source": "h"}, {"cell_type": "code", "input": ["a\n", "b"]}]}],
+        "worksheets": [
+            {"cells": [{"cell_type": "heading", "source": "h"}, {"cell_type": "code", "input": ["a\n", "b"]}]}
+        ],
         "metadata": {"name": ""},
         "nbformat": 3,
     }

@@ -75,7 +75,7 @@ def test_newline_of_inserted_text(data: bytes, newline: str) -> None:
     ("kind", "raw", "reason", "offset"),
     [
         ("python", b"s = '\xff'\n", "byte 0xff at offset 5 is not valid utf-8", 5),
-        ("python", codecs.BOM_UTF8 + b"s = '\xff'\n", "byte 0xff at offset 5", 8),
+        ("python", codecs.BOM_UTF8 + b"s = '\xff'\n", "byte 0xff at offset 8", 8),
         ("python", "x = 1\n".encode("utf-16"), "looks like UTF-16; save it as UTF-8", 0),
         ("yaml", b"# coding: latin-1\na: \xe9\n", "byte 0xe9", 21),
         ("python", b"# coding: klingon\n", "klingon", -1),

@@ -32,7 +32,8 @@ class Source:
 
     ``path`` is what a person sees; ``data`` is UTF-8 without a byte-order mark, newlines as they are in the
     file. All offsets in mllint are byte offsets into ``data``. ``cell_rows`` holds the first row (one-based)
-    of each notebook cell's text, else it is empty.
+    of each notebook cell's text, else it is empty; a cell that is no Python has no rows, so the next one begins
+    in the same row. ``exact``: decoding and encoding again gave the very bytes of the file.
     """
 
     path: str
@@ -41,6 +42,7 @@ class Source:
     encoding: str = "utf-8"
     bom: bool = False
     cell_rows: tuple[int, ...] = ()
+    exact: bool = True
 
     @cached_property
     def text(self) -> str:
@@ -95,7 +97,8 @@ class Source:
     def restore(self, data: bytes) -> bytes:
         """Edited ``data`` in the file's own encoding, with its byte-order mark.
 
-        Raises UnicodeEncodeError where an edit brought a character that the encoding lacks.
+        Raises UnicodeEncodeError where an edit brought a character that the encoding lacks. Untouched text may
+        change as well unless ``exact``; what comes out for a notebook is the Python of its cells, not its file.
         """
         if self.encoding != "utf-8":
             data = data.decode("utf-8").encode(self.encoding)
@@ -114,20 +117,38 @@ def read_source(path: str, kind: Kind, raw: bytes) -> Source:
     body = raw[len(codecs.BOM_UTF8) :] if bom else raw
     try:
         text = body.decode(encoding)
+        data = body if encoding == "utf-8" else text.encode("utf-8")
     except UnicodeDecodeError as error:
-        reason = f"byte {body[error.start]:#04x} at offset {error.start} is not valid {encoding}"
-        raise DecodeFailure(reason, error.start) from error
-    if encoding == "utf-8":
-        return Source(path, kind, body, encoding, bom)
-    return Source(path, kind, text.encode("utf-8"), encoding, bom)
+        offset = error.start + len(raw) - len(body)
+        raise DecodeFailure(_reason(raw, encoding, offset), offset) from error
+    except (LookupError, UnicodeError) as error:  # a codec that is none for text, or one that gives half characters
+        raise DecodeFailure(f"the declared encoding {encoding} does not decode it: {error}") from error
+    return Source(path, kind, data, encoding, bom, exact=encoding == "utf-8" or _comes_back(text, encoding, body))
+
+
+def _reason(raw: bytes, encoding: str, offset: int) -> str:
+    """Why a file's bytes are no text."""
+    reason = f"byte {raw[offset]:#04x} at offset {offset} is not valid {encoding}"
+    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        reason += " (it looks like UTF-16; save it as UTF-8)"
+    return reason
+
+
+def _comes_back(text: str, encoding: str, body: bytes) -> bool:
+    """Does a codec give the file's bytes again? Not so UTF-7 and others that shift between character sets."""
+    try:
+        return text.encode(encoding) == body
+    except UnicodeError:
+        return False
 
 
 def _declared_encoding(raw: bytes) -> str:
     """The codec of a Python file, ``utf-8`` unless a coding cookie in its first two lines says otherwise."""
-    if b"coding" not in raw[:400]:
+    if b"coding" not in raw[: raw.find(b"\n", raw.find(b"\n") + 1) + 1 or None]:
         return "utf-8"
     try:
         name, _ = tokenize.detect_encoding(io.BytesIO(raw).readline)
-    except SyntaxError as error:  # unknown codec, or a first line that is not UTF-8
+        normal = codecs.lookup(name).name
+    except (SyntaxError, LookupError) as error:  # unknown codec, or a first line that is not UTF-8
         raise DecodeFailure(str(error)) from error
-    return "utf-8" if name in ("utf-8", "utf-8-sig") else name
+    return "utf-8" if normal in ("utf-8", "utf-8-sig") else normal
