@@ -210,7 +210,9 @@ def test_project_files(tmp_path: Path) -> None:
         ("**/a/out", "b/a/out", True),
         ("a/**/out", "a/out", True),
         ("a/**", "a/", None),
-        ("a/*", "a/b/c", None),
+        ("a/*", "a/b/c", True),  # with the folder `a/b`
+        ("a/*", "a/b", True),
+        ("a/**", "a/b/c", True),
         ("*.py", "a/b.py", True),
         ("*.py\n!b.py", "a/b.py", False),
         ("!b.py\n*.py", "a/b.py", True),
@@ -223,15 +225,15 @@ def test_project_files(tmp_path: Path) -> None:
         ("a  ", "a", True),
         ("a\\ ", "a ", True),
         ("a\r", "a", True),
-        ("[a", "[a", None),
+        ("[a\nb", "a", None),
+        ("b\n[z-a]\n!", "b", True),
         ("{a,b}", "a", None),
         ("", "a", None),
     ],
 )
 def test_ignore_lines_mean_what_they_mean_in_git(lines: str, path: str, ignored: bool | None) -> None:
-    plain = path.rstrip("/")
-    verdict = ignore_file("/r", lines).verdict(f"/r/{plain}", plain.rpartition("/")[2], path.endswith("/"))
-    assert verdict is ignored
+    parsed = ignore_file("/r", lines)
+    assert (parsed and parsed.verdict(f"/r/{path.rstrip('/')}", path.endswith("/"))) is ignored
 
 
 def test_ignore_files_of_every_level(tmp_path: Path) -> None:

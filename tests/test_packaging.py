@@ -115,7 +115,7 @@ def bad_project(folder: Path) -> Path:
     (folder / "pyproject.toml").write_text("[tool.mllint]\n")
     padding = f"# {'x' * 97}\n" * 2_500
     for number in range(8):
-        (folder / f"train_{number}.py").write_text(f"import os\nos.system('pkill -f train.py')\n{padding}")
+        (folder / f"train_{number}.py").write_text(f"def f():\n    return 1\n\n\ndef f():\n    return 2\n{padding}")
     return folder
 
 
@@ -198,7 +198,7 @@ def test_check_in_a_pool(mllint: tuple[tuple[str, ...], Path], method: str, tmp_
         **places,
     )
     found = json.loads(out)
-    assert [Path(one["filename"]).name for one in found if one["code"] == "ML401"] == [f"train_{n}.py" for n in range(8)]
+    assert [Path(one["filename"]).name for one in found if one["code"] == "ML501"] == [f"train_{n}.py" for n in range(8)]
 
 
 def test_an_editable_installation_writes_no_rules_into_the_checkout() -> None:

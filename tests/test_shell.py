@@ -20,7 +20,7 @@ def read(text: str) -> tuple[Command, ...]:
     return commands(locate(text.encode()))
 
 
-STRUCTURE = [
+STRUCTURE: list[tuple[str, list[str] | None]] = [
     ("", []),
     ("   \n\n", []),
     ("# pkill -f train\n", []),
@@ -45,7 +45,7 @@ STRUCTURE = [
     ("kill $(<train.pid)", ["kill $(<train.pid)"]),
 ]
 
-WRAPPERS = [
+WRAPPERS: list[tuple[str, list[str] | None]] = [
     ("sudo -u root -E X=1 a b", ["sudo: a b"]),
     ("nohup setsid nice -n 5 ionice -c3 a &", ["nohup/setsid/nice/ionice: a"]),
     ("timeout -s KILL 10m time -p a", ["timeout/time: a"]),
@@ -56,7 +56,7 @@ WRAPPERS = [
     ("x | xargs -r -n1 -I{} kill {}", ["x", "xargs: kill {}"]),
     ("ssh -i k -tt u@h sudo a 'b c'", ["ssh/sudo: a b c"]),
     ("ssh h 'a; b | c'", ["ssh: a", "ssh: b", "ssh: c"]),
-    ('ssh h "bash -lc \'a b\'"', ["ssh/bash: a b"]),
+    ("ssh h \"bash -lc 'a b'\"", ["ssh/bash: a b"]),
     ("sshpass -p x ssh -o A=b h a", ["sshpass/ssh: a"]),
     ("pdsh -R ssh -w n[1-4] a -f b", ["pdsh: a -f b"]),
     ("clush -w n1 'a && b'", ["clush: a", "clush: b"]),
@@ -90,8 +90,8 @@ def test_commands(text: str, expected: list[str] | None) -> None:
         ("p 'a b' \"c d\" e\\ f g\"h\"'i'", ["p", "a b", "c d", "e f", "ghi"], True),
         (r'p "a\"b" "c\d" "e\\f"', ["p", 'a"b', r"c\d", r"e\f"], True),
         (r"p $'a\tb\'c' $" + '"d"', ["p", "a\tb'c", "d"], True),
-            ("p\"k\"ill -9", ["pkill", "-9"], True),
-        ("p \"$X/a\"", ["p", "$X/a"], False),
+        ('p"k"ill -9', ["pkill", "-9"], True),
+        ('p "$X/a"', ["p", "$X/a"], False),
         ("p ${X:-'b'} $(c d) $((1+2)) `e`", ["p", "${X:-'b'}", "$(c d)", "$((1+2))", "`e`"], False),
         ("p '$X'", ["p", "$X"], True),
         (f"p {HOLE}a", ["p", HOLE + "a"], False),
@@ -114,7 +114,7 @@ def test_a_program_has_no_folder() -> None:
         ("a |& sudo b", "b", ["a"], []),
         ("a | while read p; do kill $p; done", "kill", ["a"], ["a"]),
         ("while read p; do kill $p; done < <(a b)", "kill", ["a b"], ["a b"]),
-        ("x=$(a); while read p; do kill $p; done <<< \"$x\"", "kill", ["a"], ["a"]),
+        ('x=$(a); while read p; do kill $p; done <<< "$x"', "kill", ["a"], ["a"]),
         ("a | xargs -I{} sh -c 'kill {}'", "kill", ["a"], []),
         ("if a; then b | c; kill 1; fi", "kill", [], []),
         ("kill -9 $(a | b)", "kill", [], ["a", "b"]),
@@ -129,7 +129,7 @@ def test_a_program_has_no_folder() -> None:
         ("x=$(a); for p in $x; do sudo kill $p; done", "kill", [], ["a"]),
         ("mapfile -t x < <(a); kill ${x[@]}", "kill", [], ["a"]),
         ("x=$(a); echo $x | xargs kill", "kill", ["echo $x"], []),
-        ("x=$(a); ssh h \"kill $x\"", "kill", [], ["a"]),
+        ('x=$(a); ssh h "kill $x"', "kill", [], ["a"]),
         ("ssh h 'kill $(a)'", "kill", [], ["ssh: a"]),
         ("kill '$(a)'", "kill", [], []),
     ],
@@ -137,6 +137,13 @@ def test_a_program_has_no_folder() -> None:
 def test_what_feeds_a_command(text: str, program: str, upstream: list[str], substituted: list[str]) -> None:
     found = next(command for command in read(text) if command.program == program)
     assert (said(found.upstream), said(found.substituted)) == (upstream, substituted)
+
+
+def test_a_newline_that_the_grammar_overlooks_still_ends_a_command() -> None:
+    text = "ps aux | grep $m | awk '{print $2}' | xargs kill -9\npgrep s | xargs kill -9\nkillall p P || true\na && b\n"
+    found = read(text)
+    assert said(found)[3:] == ["xargs: kill -9", "pgrep s", "xargs: kill -9", "killall p P", "true", "a", "b"]
+    assert [said(command.upstream) for command in found[4:7]] == [[], ["pgrep s"], []]
 
 
 @pytest.mark.parametrize(
@@ -173,17 +180,29 @@ def test_places_are_bytes(text: str) -> None:
 
 
 HOSTS: list[tuple[Kind, str, list[str]]] = [
-    ("makefile", "# c\nstop: a\n\t@-pkill -f x || true\n\tkill $$(cat pid)\n", ["pkill -f x", "true", "kill $(cat pid)", "cat pid"]),
+    (
+        "makefile",
+        "# c\nstop: a\n\t@-pkill -f x || true\n\tkill $$(cat pid)\n",
+        ["pkill -f x", "true", "kill $(cat pid)", "cat pid"],
+    ),
     ("makefile", "s:\n\tpkill -f $(NAME) \\\n\t  --oldest $@\n", [f"pkill -f {HOLE} --oldest {HOLE}"]),
     ("makefile", "s: ; kill $(shell pgrep -f x)\nV = $(shell ls)\n", ["kill $(pgrep -f x)", "pgrep -f x"]),
     ("makefile", "s:\r\n\ta b\r\n\t# pkill c\r\n", ["a b"]),
     ("dockerfile", "FROM x\nRUN --mount=type=cache,target=/c a && \\\n    # note\n    b\n# RUN c\n", ["a", "b"]),
-    ("dockerfile", 'CMD ["sh", "-c", "a \\"b c\\""]\nENTRYPOINT ["d", "-e"]\nENTRYPOINT exec f\n', ["sh: a b c", "d -e", "exec: f"]),
+    (
+        "dockerfile",
+        'CMD ["sh", "-c", "a \\"b c\\""]\nENTRYPOINT ["d", "-e"]\nENTRYPOINT exec f\n',
+        ["sh: a b c", "d -e", "exec: f"],
+    ),
     ("dockerfile", "RUN <<EOF\na\nb c\nEOF\n", ["a", "b c"]),
-    ("yaml", "jobs:\n  j:\n    steps:\n      - name: pkill\n        run: |\n          a ${{ x.y }}\n\n            b\n      - run: c  # d\n", [f"a {HOLE}", "b", "c"]),
+    (
+        "yaml",
+        "jobs:\n  j:\n    steps:\n      - name: pkill\n        run: |\n          a ${{ x.y }}\n\n            b\n      - run: c  # d\n",
+        [f"a {HOLE}", "b", "c"],
+    ),
     ("yaml", "script:\n  - a | b\n  - 'it c'\nbefore_script:\n- >-\n  d\n  e\n", ["a", "b", "it c", "d e"]),
     ("yaml", 'command: ["sh", "-c"]\nargs: ["a b"]\nx: {command: c d}\n', ["sh: a b", "c d"]),
-    ("yaml", "containers:\n- command:\n  - pkill\n  - -f\n  - \"x y\"\n", ["pkill -f x y"]),
+    ("yaml", 'containers:\n- command:\n  - pkill\n  - -f\n  - "x y"\n', ["pkill -f x y"]),
     ("yaml", "a: [\n  run: pkill\n", []),
     ("markdown", "# H\n\npkill -f a\n\n```bash\nb\n# c\n```\n\n```python\nd\n```\n\n    e\n", ["b"]),
     ("markdown", "1. x\n\n   ```console\n   $ a \\\n       b\n   out\n   (env) u@h:~$ c\n   ```\n", ["a b", "c"]),
@@ -223,7 +242,9 @@ def test_prose(kind: Kind, text: str, prose: str) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in get_args(Kind) if kind not in ("python", "notebook", "kernel")])
-@pytest.mark.parametrize("text", ["", "\n", "\x00", "'\"`$(((", "<<E", "```bash", "a:\n\t", "RUN \\", "RUN [\"a", "run: |", "é" * 50])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "\x00", "'\"`$(((", "<<E", "```bash", "a:\n\t", "RUN \\", 'RUN ["a', "run: |", "é" * 50]
+)
 def test_broken_text_never_raises(kind: Kind, text: str) -> None:
     commands_in(Source("f", kind, text.encode()))
 

@@ -23,7 +23,6 @@ from mllint.rule import Rule, reads_commands, reads_files, reads_kernels
 
 #: Nodes below which Python strings become commands or kernels.
 _COMMAND_NODES = ("Call", "Assign", "AnnAssign")
-_KERNEL_NODES = ("Call",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def _walk(source: Source, rules: RuleSet, walkers: Sequence[Rule], contexts: dic
 
     found: list[Diagnostic] = []
     try:
-        module = cst.parse_module(source.data)
+        module = cst.parse_module(source.text)  # bytes would be decoded by the file's coding cookie once more
     except (cst.ParserSyntaxError, RecursionError) as error:
         return [_unreadable_tree(source, rules, error)]
     shared = Shared(module, source.data)
@@ -184,7 +183,9 @@ def _text_visitors(walkers: Sequence[Rule], contexts: dict[str, Context]) -> Ite
         if reads_commands(rule):
             yield from ((name, [(rule, _command_visitor(rule, context))]) for name in _COMMAND_NODES)
         if reads_kernels(rule):
-            yield from ((name, [(rule, _kernel_visitor(rule, context))]) for name in _KERNEL_NODES)
+            from mllint.analysis.kernels import KERNEL_NODES
+
+            yield from ((name, [(rule, _kernel_visitor(rule, context))]) for name in KERNEL_NODES)
 
 
 def _command_visitor(rule: Rule, context: Context) -> Callable[[cst.CSTNode], Iterator[Diagnostic]]:

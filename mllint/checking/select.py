@@ -111,7 +111,8 @@ def _weight(selector: str, meta: Meta) -> int:
 
 def unknown_selector(selector: str, metas: Sequence[Meta]) -> str:
     """What to tell somebody who named a rule that does not exist."""
-    names = ["ALL", *(name for name, _ in FAMILIES.values())]
+    names = ["ALL"]
+    names += (name for prefix, (name, _) in FAMILIES.items() if expand(prefix, metas))
     for meta in metas:
         names += (meta.code, meta.name)
     near = difflib.get_close_matches(selector, names, n=1, cutoff=0.5) or difflib.get_close_matches(

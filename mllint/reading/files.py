@@ -161,7 +161,7 @@ class _Search:
             kind = None if is_folder else kind_of(name)
             if (kind is None or self.only not in (None, kind)) and not is_folder:
                 continue
-            if excluded.hits(absolute, name) or ignores.hits(absolute, name, is_folder):
+            if excluded.hits(absolute, name) or ignores.hits(absolute, is_folder):
                 continue
             if is_folder:
                 deeper.append(_Folder(absolute, real + name, settings, ignores))
@@ -221,7 +221,7 @@ def _ignores_above(top: str) -> Ignores:
     ignores = Ignores()
     for folder, below in pairwise(reversed(chain)):
         ignores = _entered(ignores, folder, (".gitignore", ".ignore", ".git"))
-        if ignores.hits(below, below.rpartition("/")[2], True):
+        if ignores.hits(below, True):
             return Ignores()
     return ignores
 
@@ -247,4 +247,4 @@ def _ignore_file(folder: str, name: str) -> tuple[IgnoreFile, ...]:
             parsed = ignore_file(folder, file.read().decode("utf-8", "surrogateescape"))
     except OSError:
         return ()
-    return (parsed,) if parsed.runs else ()
+    return (parsed,) if parsed else ()

@@ -1,0 +1,197 @@
+"""ML401: see the class for the page.
+
+May not: read shell or guess what a pattern that names another program might hit as well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import islice, pairwise, product
+from typing import TYPE_CHECKING
+
+from mllint.analysis.process_loops import call_ending_by_pattern
+from mllint.analysis.programs import aims_at_training, names_training
+from mllint.analysis.selection import Picked, killed
+from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
+from mllint.reading.located import HOLE
+from mllint.reading.shell import Command, Word
+from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    import libcst
+
+    from mllint.analysis.context import Context
+
+#: In documentation: the command is shown as what not to do.
+_WARNS = re.compile(
+    r"\bnever\b(?! mind)|\b(do not|don['’]t|dont|must not|mustn['’]t|should not|shouldn['’]t)\b(?! forget)|\binstead of\b"
+    r"|\brather than\b|(?<!to )\bavoid(ing|s)?\b|\bdangerous\b|\bharmful\b|\bforbidden\b|\bprohibited\b|\banti-?pattern"
+    r"|\bunsafe\b|\bbad\b|\bwrong\b|\bbeware\b|\bcaution\b|[❌🚫⛔]|禁止|不要",
+    re.IGNORECASE,
+)
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
+#: Wrappers that keep their command's words as they are, so that a replacement for it stands where it should.
+_TRANSPARENT = frozenset({"sudo", "doas", "nohup", "env", "exec", "command", "timeout", "time", "nice", "xargs"})
+
+
+class KillByPattern(Rule):
+    """Processes are killed by a pattern that other training runs and DataLoader workers match too.
+
+    ## Why
+
+    Somebody had started a training twice by mistake and cleaned up with `pkill -f train.py`. The pattern matched the
+    original run as well, and every DataLoader worker, because a worker is forked from its run and carries the
+    same command line. Nothing resumed on its own, and eight epochs were gone. On a shared machine the same command ends
+    the runs of colleagues. A process is identified by its number: keep it when the run starts.
+
+    ## Bad
+
+    ```sh
+    ssh "$HOST" 'pkill -9 -f train.py'
+    ps aux | grep train.py | grep -v grep | awk '{print $2}' | xargs kill
+    ```
+
+    ```python
+    import subprocess
+
+    subprocess.run(["pkill", "-f", "train.py"], check=False)
+    ```
+
+    ## Good
+
+    ```sh
+    python train.py & echo $! > train.pid
+    kill "$(cat train.pid)"
+    ```
+
+    ```python
+    import os
+    import signal
+    import subprocess
+
+    run = subprocess.Popen(["python", "train.py"], start_new_session=True)
+    os.killpg(run.pid, signal.SIGTERM)
+    ```
+
+    ## Fix safety
+
+    Shown, never applied: the number of the process has to be kept where the run is started, in another place.
+
+    ## Known limits
+
+    - A pattern that names another program (`Xorg`, `vllm serve`, a web server) is left alone, although such a
+      program may have workers too; so is a name without `-f` that is only known at run time.
+    - A pattern with a whole path of its own (`/home/me/run7/train.py`, `$RUN_DIR/train.py`) counts as meant, as do
+      `-P`, `-g`, `-s`, `-F` and an exact name (`-x`) of one user.
+    - Signals that end nothing (0, `STOP`, `CONT`, `USR1`, `USR2`) are not reported.
+    - In Markdown only code blocks are read, and not where the text around them warns.
+    - Numbers that Python code picks out of the output of `ps` and passes to `os.kill` are not followed.
+
+    ## References
+
+    - <https://man7.org/linux/man-pages/man1/pgrep.1.html>
+    - <https://docs.python.org/3/library/os.html#os.killpg>
+    """
+
+    meta = Meta(
+        code="ML401",
+        name="kill-by-pattern",
+        severity=Severity.ERROR,
+        since="0.1.0",
+        triggers=(("kill", "psutil"), ("pkill", "killall", "grep", "awk", "pidof", "psutil", "-C")),
+        fix=Safety.DISPLAY,
+    )
+
+    def visit_command(self, command: Command, ctx: Context) -> Iterator[Diagnostic]:
+        picked = killed(command)
+        if picked is None or picked.own or picked.exact_own or not _passes_gate(ctx):
+            return
+        if command.host == "markdown" and _WARNS.search(command.prose):
+            return
+        if not _hits_training(picked, ctx):
+            return
+        start = command.upstream[0].start if _is_piped(command) else command.start
+        pattern = _shortened(" ".join(_shown(word, ctx) for word in picked.patterns))
+        program = command.program if command.program in ("pkill", "killall") else "kill"
+        message = f"`{program}` by pattern `{pattern}` also hits other runs and DataLoader workers"
+        yield ctx.report((start, command.end), message, fix=_by_number(start, command, ctx))
+
+    def visit_For(self, node: libcst.For, ctx: Context) -> Iterator[Diagnostic]:
+        call = call_ending_by_pattern(node, ctx)
+        if call is not None:
+            message = "this loop ends processes by command line: other runs and DataLoader workers match too"
+            yield ctx.report(call, message)
+
+
+def _passes_gate(ctx: Context) -> bool:
+    """Is the file one that the triggers let through? A name put together from pieces (`"pk" "ill"`) is not sought."""
+    return all(any(phrase.encode() in ctx.source.data for phrase in group) for group in ctx.meta.triggers)
+
+
+def _hits_training(picked: Picked, ctx: Context) -> bool:
+    """Do the patterns, all together, hit training runs? One with ``a|b`` is as good as either."""
+    if not picked.full:
+        return any(
+            names_training(name) for word in picked.patterns if word.literal for name in _alternatives(word.text)
+        )
+    source = " ".join(ctx.code((word.start, word.end)) for word in picked.patterns)
+    texts = [_filled(word, ctx) for word in picked.patterns]
+    known = not any(
+        set(text) & {"$", "`", HOLE} and not word.literal for text, word in zip(texts, picked.patterns, strict=True)
+    )
+    choices = product(*(_alternatives(text) for text in texts))
+    return any(aims_at_training(" ".join(choice), known, source) for choice in islice(choices, 32))
+
+
+def _filled(word: Word, ctx: Context) -> str:
+    """A pattern with the shell variables filled in that the file only ever sets to plain texts."""
+    if word.literal or ctx.source.kind in ("python", "notebook"):
+        return word.text
+    return _VARIABLE.sub(lambda found: "|".join(_values(found[1], ctx)) or found[0], word.text)
+
+
+def _values(name: str, ctx: Context) -> list[str]:
+    given = re.findall(rf"(?<![\w$-]){name}=([^\n]*)", ctx.source.text)
+    plain = [
+        re.match(r"\"([^\"$`]+)\"(?=$|[\s;&])|'([^']+)'(?=$|[\s;&])|([^\s\"'$`;&(]+)(?=$|[\s;&])", rest)
+        for rest in given
+    ]
+    return [found[found.lastindex or 0] for found in plain if found] if all(plain) else []
+
+
+def _alternatives(pattern: str) -> list[str]:
+    return re.split(r"\\?\|", pattern)
+
+
+def _is_piped(command: Command) -> bool:
+    """Does the command read the numbers from a pipe in front of it, on the same page?"""
+    reads = "xargs" in command.via or command.program not in ("kill", "pkill", "killall")
+    return reads and bool(command.upstream) and command.upstream[0].start < command.start
+
+
+def _shown(word: Word, ctx: Context) -> str:
+    """A pattern, and where nothing of it is known the expression that stands for it."""
+    return ctx.code((word.start, word.end)) if not word.text.strip(HOLE) else word.text
+
+
+def _shortened(text: str) -> str:
+    text = " ".join(text.replace(HOLE, "…").replace("`", "'").split())
+    return text if len(text) <= 30 else text[:29] + "…"
+
+
+def _by_number(start: int, command: Command, ctx: Context) -> Fix | None:
+    """Show the kill by number, where the command stands on its own and not inside quotes."""
+    written = ctx.source.data[start : command.end].decode("utf-8", "replace")
+    in_place = all(start <= source.start < command.end for source in command.substituted)
+    in_order = all(one.end <= other.start for one, other in pairwise(command.words))
+    if not in_place or not in_order or not _TRANSPARENT.issuperset(command.via) or written[0] in "\"'":
+        return None
+    text = 'kill "$(cat train.pid)"'
+    if command.host == "python":
+        if re.search(r"[\"'\n]", written):
+            return None
+        text = "kill $(cat train.pid)"
+    if command.host == "makefile":
+        text = text.replace("$", "$$")
+    return ctx.fix("Kill the run by its number, kept when it started", ctx.replace((start, command.end), text))
