@@ -6,13 +6,15 @@ in ruff. May not: read files, the environment or the current folder, or know whi
 
 from __future__ import annotations
 
-import difflib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 FailOn = Literal["error", "warning", "info"]
+
+#: What ``output-format`` may be; the first is the default.
+OUTPUT_FORMATS = ("full", "concise", "json", "github", "sarif")
 
 #: Folders that hold no code of the project's own: never walked into unless ``exclude`` says otherwise.
 DEFAULT_EXCLUDE = (
@@ -71,7 +73,7 @@ class Settings:
     extend_exclude: tuple[str, ...] = ()
     force_exclude: bool = False
     respect_gitignore: bool = True
-    output_format: str = "full"
+    output_format: str = OUTPUT_FORMATS[0]
     fix: bool = False
     unsafe_fixes: bool = False
     show_fixes: bool = False
@@ -112,7 +114,7 @@ _TYPES: dict[str, str] = {
     if field.name not in ("root", "config_path")
 }
 _LEAST = {"max-file-size": 1, "jobs": 0}
-_CHOICES = {"fail-on": get_args(FailOn)}
+_CHOICES: dict[str, tuple[str, ...]] = {"fail-on": get_args(FailOn), "output-format": OUTPUT_FORMATS}
 
 
 def from_table(table: Mapping[str, object], *, config_path: str, root: str) -> Settings:
@@ -193,10 +195,17 @@ def _nearest(key: str) -> str:
     kebab = key.replace("_", "-").lower()
     if kebab in _TYPES:
         return f"write `{kebab}`"
-    near = difflib.get_close_matches(kebab, _TYPES, n=1)
+    near = _closest(kebab, _TYPES)
     if near:
-        return f"did you mean `{near[0]}`?"
+        return f"did you mean `{near}`?"
     return "the keys are " + ", ".join(f"`{known}`" for known in sorted(_TYPES))
+
+
+def _closest(word: str, known: Iterable[str]) -> str:
+    """The known word that is most like this one; "" where none is."""
+    import difflib  # only a mistake needs it
+
+    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
 
 
 def _checked(key: str, value: object, where: str) -> object:
@@ -223,7 +232,9 @@ def _check_range(key: str, value: object, where: str) -> None:
         raise ConfigError(f"{where}: `{key}` must be at least {_LEAST[key]}, not {value}")
     if key in _CHOICES and value not in _CHOICES[key]:
         known = ", ".join(f'"{choice}"' for choice in _CHOICES[key])
-        raise ConfigError(f"{where}: `{key}` must be one of {known}, not {_toml(value)}")
+        near = _closest(str(value).lower(), _CHOICES[key])
+        hint = f'; did you mean "{near}"?' if near else ""
+        raise ConfigError(f"{where}: `{key}` must be one of {known}, not {_toml(value)}{hint}")
 
 
 def _strings(key: str, value: object, where: str) -> tuple[str, ...]:

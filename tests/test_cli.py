@@ -77,6 +77,26 @@ def test_a_missing_path_is_two_and_the_rest_is_checked(project: Path) -> None:
     assert "a.py:5:5: ML501" in result.stdout
 
 
+def test_what_could_not_be_checked_has_not_passed(project: Path) -> None:
+    (project / "a.py").write_text("x = 1\n")
+    result = run("check", "a.py", "gone.py")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "error: gone.py: no such file or directory\n"
+    (project / "mllint.toml").write_text("max-file-size = 3\n")
+    result = run("check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.count("a.py") == 1
+    assert json.loads(run("check", "--output-format", "json").stdout) == []
+
+
+def test_a_given_file_that_no_rule_reads_is_one_warning(project: Path) -> None:
+    (project / "notes.txt").write_text("x\n")
+    result = run("check", "notes.txt")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "warning: notes.txt: no rule reads files of this type\n"
+    assert run("check", "-q", "notes.txt").output == ""
+
+
 def test_nothing_to_check_is_no_error(project: Path) -> None:
     result = run("check", ".")
     assert result.exit_code == 0
@@ -85,7 +105,7 @@ def test_nothing_to_check_is_no_error(project: Path) -> None:
 
 def test_the_same_result_for_any_order_and_any_number_of_jobs(project: Path) -> None:
     for number in range(12):
-        (project / f"f{number}.py").write_text(TWICE + "x = 1\n" * 30_000)
+        (project / f"f{number}.py").write_text(TWICE + f"x = '{'y' * 200_000}'\n")  # enough for a pool
     names = [f"f{number}.py" for number in range(12)]
     command = [sys.executable, "-m", "mllint", "check", "--no-cache", "--output-format", "json"]
     outputs = set()
@@ -124,6 +144,17 @@ def test_an_unknown_key_names_the_nearest(project: Path) -> None:
     result = run("check")
     assert result.exit_code == 2
     assert "`extend-selct`" in result.stderr and "`extend-select`" in result.stderr
+
+
+def test_an_unknown_output_format_names_the_nearest(project: Path) -> None:
+    for arguments in (["--output-format", "jsn"], ["--config", "output-format = 'jsn'"]):
+        result = run("check", *arguments)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert '"jsn"; did you mean "json"?' in result.stderr
+    (project / "pyproject.toml").write_text('[tool.mllint]\noutput-format = "consise"\n')
+    result = run("check")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "pyproject.toml: `output-format`" in result.stderr and 'did you mean "concise"?' in result.stderr
 
 
 def test_broken_toml_is_two_and_says_where(project: Path) -> None:
@@ -170,7 +201,7 @@ def test_fix_writes_what_diff_shows(project: Path) -> None:
     shown = run("check", "--diff")
     assert shown.exit_code == 1
     assert (project / "k.py").read_bytes() == before
-    (project / "k.patch").write_text(shown.stdout, newline="")
+    (project / "k.patch").write_bytes(shown.stdout_bytes)
     fixed = run("check", "--fix", "--show-fixes")
     assert fixed.exit_code == 0
     assert "1 fixed, 0 remaining" in fixed.stdout and "1 × ML301" in fixed.stdout
@@ -197,6 +228,21 @@ def test_display_fixes_are_never_applied(project: Path) -> None:
     assert (project / "a.py").read_text() == TWICE
 
 
+def test_show_fixes_counts_every_fix(project: Path) -> None:
+    (project / "k.py").write_text(PTX.replace("row\n", "row\n// \u2014\n"))
+    result = run("check", "--fix", "--show-fixes")
+    assert "Fixed 2 " in result.stdout and "2 × ML301" in result.stdout
+
+
+def test_what_the_encoding_cannot_give_back_is_not_fixed(project: Path) -> None:
+    raw = b"# coding: utf-7\nunused = '+AGE-'\n" + PTX.replace("\u2014", "+IBQ-").encode()
+    (project / "k.py").write_bytes(raw)  # utf-7 reads `+AGE-` as "a" and would write it as that
+    assert [row["code"] for row in findings()] == ["ML301"]
+    for arguments in (["--fix"], ["--fix", "--unsafe-fixes"], ["--diff"]):
+        run("check", *arguments)
+        assert (project / "k.py").read_bytes() == raw
+
+
 def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "k.py").write_text(PTX)
 
@@ -208,7 +254,7 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     result = run("check", "--fix", "--no-cache")
     monkeypatch.undo()
     assert result.exit_code == 2
-    assert "k.py" in result.stderr and "pace left" in result.stderr
+    assert result.stderr == "error: k.py: not written, the file is unchanged: no space left on device\n"
     assert (project / "k.py").read_text() == PTX
     assert sorted(path.name for path in project.iterdir()) == ["k.py", "pyproject.toml"]
 
@@ -253,7 +299,9 @@ def test_color(project: Path) -> None:
 
 
 def test_ignore_noqa(project: Path) -> None:
-    (project / "a.py").write_text(TWICE.replace("def step():\n    return 2", "def step():  # noqa: ML501\n    return 2"))
+    (project / "a.py").write_text(
+        TWICE.replace("def step():\n    return 2", "def step():  # noqa: ML501\n    return 2")
+    )
     assert findings() == []
     assert len(findings("--ignore-noqa")) == 1
 
@@ -268,6 +316,13 @@ def test_a_second_run_gives_the_same_and_sees_changes(project: Path) -> None:
     assert run("check").stdout == first
     (project / "a.py").write_text("x = 1\n")
     assert run("check").exit_code == 0
+
+
+def test_a_smaller_limit_holds_for_cached_files_too(project: Path) -> None:
+    (project / "a.py").write_text(TWICE)
+    assert run("check").exit_code == 1
+    result = run("check", "--config", "max-file-size = 3")
+    assert result.exit_code == 2 and "`max-file-size`" in result.stderr
 
 
 def test_a_broken_cache_is_a_cold_start(project: Path) -> None:
@@ -295,6 +350,20 @@ def test_a_change_elsewhere_reaches_a_cached_file(project: Path) -> None:
 
 
 # -- the other commands ----------------------------------------------------------------------------------------
+
+
+def test_without_a_command_there_is_help(project: Path) -> None:
+    result = run()
+    assert (result.exit_code, result.stdout) == (2, "")  # as ruff does
+    assert "Usage: mllint" in result.stderr and "check" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["", "check", "rule", "linter", "clean", "version"])
+def test_help_fits_a_narrow_terminal(command: str) -> None:
+    result = CliRunner(env={"COLUMNS": "80"}).invoke(main, [*command.split(), "--help"], prog_name="mllint")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert "..." not in result.stdout.replace("]...", "")
 
 
 def test_rule_linter_version() -> None:

@@ -173,7 +173,9 @@ def test_licence() -> None:
 
 
 def test_changelog_knows_this_version() -> None:
-    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\] - (?:unreleased|\d{4}-\d{2}-\d{2})$", read("CHANGELOG.md"), re.MULTILINE)
+    versions = re.findall(
+        r"^## \[(\d+\.\d+\.\d+)\] - (?:unreleased|\d{4}-\d{2}-\d{2})$", read("CHANGELOG.md"), re.MULTILINE
+    )
     assert versions[0] == __version__
     assert versions == sorted(versions, key=lambda text: tuple(map(int, text.split("."))), reverse=True)
 

@@ -198,7 +198,9 @@ def test_check_in_a_pool(mllint: tuple[tuple[str, ...], Path], method: str, tmp_
         **places,
     )
     found = json.loads(out)
-    assert [Path(one["filename"]).name for one in found if one["code"] == "ML501"] == [f"train_{n}.py" for n in range(8)]
+    assert [Path(one["filename"]).name for one in found if one["code"] == "ML501"] == [
+        f"train_{n}.py" for n in range(8)
+    ]
 
 
 def test_an_editable_installation_writes_no_rules_into_the_checkout() -> None:

@@ -68,6 +68,11 @@ def test_defaults() -> None:
         ({"jobs": -1}, "`jobs` must be at least 0, not -1"),
         ({"max-file-size": 0}, "`max-file-size` must be at least 1, not 0"),
         ({"fail-on": "eror"}, '`fail-on` must be one of "error", "warning", "info", not "eror"'),
+        ({"output-format": "JSON"}, 'not "JSON"; did you mean "json"?'),
+        (
+            {"output-format": "xml"},
+            '`output-format` must be one of "full", "concise", "json", "github", "sarif", not "xml"',
+        ),
         ({"output-format": 3}, "`output-format` must be a string, not 3"),
         ({"select": "ML2"}, '`select` must be a list; write `select = ["ML2"]`'),
         ({"select": {"a": 1}}, "`select` must be a list of strings, not a table"),

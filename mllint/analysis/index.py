@@ -11,10 +11,13 @@ import symtable
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from mllint.analysis.gradients import Flow, flows
 from mllint.analysis.names import dotted_name
 from mllint.reading.source import Source
+
+if TYPE_CHECKING:
+    from mllint.analysis.gradients import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,8 @@ _ANONYMOUS = frozenset({"lambda", "genexpr", "listcomp", "setcomp", "dictcomp", 
 
 def build_index(tree: ast.Module, path: str) -> FileIndex:
     """Collect a file's facts from its tree."""
+    from mllint.analysis.gradients import flows  # 20 ms to import, which most runs on one file save
+
     aliases = _aliases(tree)
     definitions: list[Definition] = []
     _define(tree.body, "", definitions)

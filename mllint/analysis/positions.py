@@ -25,7 +25,7 @@ class Positions:
     def __init__(self, module: cst.Module, data: bytes) -> None:
         from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
-        written = module.bytes
+        written = _with_room(lambda: module.bytes)
         self.exact = written == data
         wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self._spans = _with_room(lambda: wrapper.resolve(ByteSpanPositionProvider))

@@ -6,7 +6,7 @@ May not: open files (it is given a loader), report, or know which rule asks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from posixpath import dirname, join, normpath
 
 from mllint.analysis.index import Definition, FileIndex
@@ -35,6 +35,11 @@ class Project:
     def index(self, path: str) -> FileIndex | None:
         """The index of one file of the project; None where there is none."""
         return self.load_index(path) if path in self.files else None
+
+    def seeing(self, path: str, index: FileIndex) -> Project:
+        """The same project, except that the file ``path`` has this index (an editor's text, a fix being tried)."""
+        known = self.load_index
+        return replace(self, load_index=lambda asked: index if asked == path else known(asked), memory={})
 
     def module(self, dotted: str, importer: str) -> str | None:
         """The file that ``import dotted`` in ``importer`` means; leading dots are relative.

@@ -42,13 +42,6 @@ class Cache:
     entries: dict[str, Entry] = field(default_factory=dict)
     changed: bool = False
 
-    def get(self, absolute: str, stamp: Stamp | None, project: str) -> Entry | None:
-        """The entry of a file that has not changed since, if what it depends on has not either."""
-        entry = self.entries.get(absolute)
-        if entry is None or stamp != entry.stamp or (entry.project and entry.project != project):
-            return None
-        return entry
-
     def put(self, absolute: str, entry: Entry) -> None:
         """Remember a file's result."""
         self.entries[absolute] = entry

@@ -156,8 +156,8 @@ def _walk(source: Source, rules: RuleSet, walkers: Sequence[Rule], contexts: dic
         context.module, context.shared = module, shared
         for name in rules.visitors[rule.meta.code]:
             handlers.setdefault(name, []).append((rule, _visitor(rule, name, context)))
-    for name, visit in _text_visitors(walkers, contexts):
-        handlers.setdefault(name, []).extend(visit)
+    for name, more in _text_visitors(walkers, contexts):
+        handlers.setdefault(name, []).extend(more)
 
     def visit(node: cst.CSTNode, ancestors: list[cst.CSTNode]) -> None:
         for rule, handle in handlers[type(node).__name__]:

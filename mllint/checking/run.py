@@ -14,7 +14,6 @@ from mllint.analysis.index import SyntaxFault
 from mllint.checking.cache import Cache, Entry, Stamp
 from mllint.checking.engine import Survey, ask_project, finish, survey, syntax_error
 from mllint.checking.packs import builtin_rules
-from mllint.checking.pool import Pool, cores
 from mllint.checking.projects import Projects
 from mllint.checking.report import Report
 from mllint.diagnostic import Problem
@@ -74,23 +73,18 @@ def run(
     tick: Callable[[int], None] = lambda done: None,
 ) -> Outcome:
     """Check every target once. ``tick`` is told how many files are done."""
+    stamps = {target.absolute: stamp(target.absolute) for target in targets}
     reports: list[Report] = []
-    problems: list[Problem] = []
     fresh: list[Target] = []
-    stamps: dict[str, Stamp | None] = {}
     for target in targets:
-        stamps[target.absolute] = stamp(target.absolute)
-        entry = cache.entries.get(target.absolute)
-        depends = projects.digest(target) if entry is not None and entry.project else ""
-        entry = cache.get(target.absolute, stamps[target.absolute], depends)
-        if entry is None:
+        report = _recalled(target, stamps[target.absolute], plan, cache, projects)
+        if report is None:
             fresh.append(target)
         else:
-            reports.append(_recalled(target, entry, plan.max_file_size))
-    done = len(reports)
+            reports.append(report)
+    problems: list[Problem] = []
     waiting: list[Result] = []
-    for result in _surveys(fresh, plan):
-        done += 1
+    for done, result in enumerate(_surveys(fresh, stamps, plan), start=len(reports) + 1):
         tick(done)
         if result.problem is not None:
             problems.append(result.problem)
@@ -99,23 +93,29 @@ def run(
             _remember(cache, result.target, stamps, result.report, "")
         else:
             waiting.append(result)
-    if waiting:
-        rules = RuleSet(builtin_rules(), plan.selection)
-        for result in sorted(waiting, key=lambda result: result.target.path):
-            report = _with_project(result, rules, plan, projects)
-            reports.append(report)
-            _remember(cache, result.target, stamps, report, projects.digest(result.target))
-    return Outcome(
-        tuple(sorted(reports, key=lambda report: report.path)),
-        tuple(sorted(problems, key=lambda problem: problem.path)),
-    )
+    for result in _answered(waiting, plan, projects):
+        if result.problem is not None:
+            problems.append(result.problem)
+        elif result.report is not None:
+            reports.append(result.report)
+            _remember(cache, result.target, stamps, result.report, projects.digest(result.target))
+    reports.sort(key=lambda report: report.path)
+    problems.sort(key=lambda problem: problem.path)
+    return Outcome(tuple(reports), tuple(problems))
 
 
-def _recalled(target: Target, entry: Entry, limit: int) -> Report:
-    """A cached report; the source is read again only where findings have to be shown."""
-    source = load(target, limit) if entry.diagnostics else None
-    crashed = any(found.code == "ML002" for found in entry.diagnostics)
-    return Report(target.path, entry.diagnostics, source, entry.suppressed, crashed)
+def _recalled(target: Target, now: Stamp | None, plan: Plan, cache: Cache, projects: Projects) -> Report | None:
+    """A cached report, if it still holds; the source is read again only where findings have to be shown."""
+    entry = cache.entries.get(target.absolute)
+    if entry is None or entry.stamp != now or (entry.project and entry.project != projects.digest(target)):
+        return None
+    source = None
+    if entry.diagnostics:
+        try:
+            source = load(target, plan.max_file_size)
+        except (Unreadable, DecodeFailure):
+            return None  # the first look says why
+    return Report(target.path, entry.diagnostics, source, entry.suppressed)
 
 
 def _remember(
@@ -126,11 +126,22 @@ def _remember(
         cache.put(target.absolute, Entry(known, project, report.suppressed, report.diagnostics))
 
 
-def _with_project(result: Result, rules: RuleSet, plan: Plan, projects: Projects) -> Report:
-    assert result.survey is not None
-    source = load(result.target, plan.max_file_size)
-    rest = ask_project(source, rules, result.survey, projects.of(result.target), result.target.absolute)
-    return finish(source, rules, (*result.survey.diagnostics, *rest), ignore_noqa=plan.ignore_noqa)
+def _answered(waiting: Sequence[Result], plan: Plan, projects: Projects) -> Iterator[Result]:
+    """The second look at files whose rules asked about other files; there are few, so it is taken here."""
+    if not waiting:
+        return
+    rules = RuleSet(builtin_rules(), plan.selection)
+    for result in sorted(waiting, key=lambda result: result.target.path):
+        target, first = result.target, result.survey
+        assert first is not None, "only surveyed files wait"
+        try:
+            source = load(target, plan.max_file_size)
+        except (Unreadable, DecodeFailure) as failure:  # changed since the first look
+            yield Result(target, problem=Problem(target.path, str(failure)))
+            continue
+        rest = ask_project(source, rules, first, projects.of(target), target.absolute)
+        report = finish(source, rules, (*first.diagnostics, *rest), ignore_noqa=plan.ignore_noqa)
+        yield Result(target, report=report)
 
 
 # -- the first look, here or in workers ------------------------------------------------------------------------
@@ -157,16 +168,17 @@ def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Repo
     return Report(target.path, found, source)
 
 
-def _surveys(targets: Sequence[Target], plan: Plan) -> Iterator[Result]:
-    jobs = plan.jobs or cores()
-    sizes = {target.absolute: (stamp(target.absolute) or (0, 0))[1] for target in targets}
-    if jobs == 1 or len(targets) < 2 or sum(sizes.values()) < _POOL_BYTES:
+def _surveys(targets: Sequence[Target], stamps: dict[str, Stamp | None], plan: Plan) -> Iterator[Result]:
+    sizes = {target.absolute: (stamps[target.absolute] or (0, 0))[1] for target in targets}
+    if plan.jobs == 1 or len(targets) < 2 or sum(sizes.values()) < _POOL_BYTES:
         rules = RuleSet(builtin_rules(), plan.selection)
         with _collector_off():
             for target in targets:
                 yield examine(target, rules, plan)
         return
-    pool: Pool[Target, Result] = Pool(jobs, _prepare, (plan,), _examine_chunk, plan.start_method)
+    from mllint.checking.pool import Pool, cores  # multiprocessing takes 6 ms that a run on one file saves
+
+    pool: Pool[Target, Result] = Pool(plan.jobs or cores(), _prepare, (plan,), _examine_chunk, plan.start_method)
     yield from pool.map(list(_chunks(targets, sizes)), _lost)
 
 

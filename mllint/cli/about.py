@@ -23,7 +23,10 @@ from mllint.checking.select import FAMILIES, expand, unknown_selector
 @click.option("--all", "everything", is_flag=True, help="Explain every rule.")
 @click.option("--output-format", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
 def rule(code: str | None, everything: bool, output_format: str) -> None:
-    """Explain a rule (by code or name): why it exists, bad and good code, its fix, its limits."""
+    """Explain a rule, by code or name.
+
+    Why it exists, bad and good code, its fix, its limits.
+    """
     from mllint.authoring.explain import as_data, as_markdown, as_text, page
 
     rules = builtin_rules()
@@ -48,13 +51,18 @@ def rule(code: str | None, everything: bool, output_format: str) -> None:
 @click.command()
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def linter(output_format: str) -> None:
-    """List the families of rules and the rules in them."""
+    """List the families and their rules."""
     from mllint.rule import summary
 
     rules = builtin_rules()
     if output_format == "json":
         rows = [
-            {"prefix": prefix, "name": name, "about": about, "rules": [known.meta.code for known in rules if known.meta.code.startswith(prefix)]}
+            {
+                "prefix": prefix,
+                "name": name,
+                "about": about,
+                "rules": [known.meta.code for known in rules if known.meta.code.startswith(prefix)],
+            }
             for prefix, (name, about) in FAMILIES.items()
         ]
         click.echo(json.dumps(rows, indent=2))
@@ -71,7 +79,10 @@ def linter(output_format: str) -> None:
 @click.command()
 @click.argument("folder", default=".", type=click.Path())
 def clean(folder: str) -> None:
-    """Remove the caches below FOLDER (the current one by default)."""
+    """Remove the caches below a folder.
+
+    FOLDER is the current one if none is named.
+    """
     removed = 0
     for current, folders, _ in os.walk(folder):
         if CACHE_FOLDER in folders:

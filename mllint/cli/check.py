@@ -32,7 +32,10 @@ from mllint.settings import ConfigError, Settings
 @click.command()
 @check_options
 def check(options: CheckOptions) -> None:
-    """Check files and folders (`.` if none are named, `-` for standard input)."""
+    """Check files and folders.
+
+    PATHS is the current folder if none are named; `-` is standard input.
+    """
     try:
         code = _check(options)
     except (ConfigError, UnknownSelector, PackError) as error:
@@ -57,7 +60,7 @@ def _check(options: CheckOptions) -> int:
             click.echo(target.absolute)
         return report_result(Tally(problems=list(found.problems)), settings, _silent(options))
     if not found.targets and not found.problems:
-        nothing_to_check(options.paths, settings, options)
+        nothing_to_check(options.paths, settings, options, explained=bool(found.notices))
         return 0
     return report_result(_run(found, finder, options, metas), settings, options)
 
@@ -99,7 +102,8 @@ def _cache(settings: Settings, plan: Plan, options: CheckOptions) -> Cache:
     folder = settings.cache_dir or f"{settings.root or options.flags.cwd}/{CACHE_FOLDER}"
     codes = [*sorted(plan.selection.codes), "info:", *sorted(plan.selection.with_info)]
     package = Path(__file__).resolve().parent.parent
-    return open_cache(folder, cache_key(codes, (package, builtin_folder()), f"{options.flags.cwd} {plan.ignore_noqa}"))
+    circumstances = f"{options.flags.cwd} {plan.ignore_noqa} {plan.max_file_size}"
+    return open_cache(folder, cache_key(codes, (package, builtin_folder()), circumstances))
 
 
 def _fix(

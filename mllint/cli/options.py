@@ -12,8 +12,7 @@ from typing import Any
 
 import click
 
-from mllint.output.formats import FORMATS
-from mllint.settings import Flags
+from mllint.settings import OUTPUT_FORMATS, Flags
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,40 +46,51 @@ def _selectors(ctx: click.Context, parameter: click.Parameter, values: tuple[str
 
 _CHECK = [
     click.argument("paths", nargs=-1, type=click.Path()),
-    click.option("--fix/--no-fix", default=None, help="Apply fixes (safe ones, unless --unsafe-fixes)."),
-    click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="Count unsafe fixes as applicable too."),
-    click.option("--show-fixes/--no-show-fixes", default=None, help="List all fixes that were applied."),
-    click.option("--diff", is_flag=True, help="Show what --fix would write, and write nothing."),
-    click.option("--fix-only", is_flag=True, help="Apply fixes and do not report what remains."),
+    click.option("--fix/--no-fix", default=None, help="Apply the safe fixes."),
+    click.option("--unsafe-fixes/--no-unsafe-fixes", default=None, help="Treat unsafe fixes like safe ones."),
+    click.option("--show-fixes/--no-show-fixes", default=None, help="List the fixes that were applied."),
+    click.option("--diff", is_flag=True, help="Show what would be fixed; write nothing."),
+    click.option("--fix-only", is_flag=True, help="Apply fixes; do not report what remains."),
     click.option("--ignore-noqa", is_flag=True, help="Ignore all suppression comments."),
-    click.option("--output-format", type=click.Choice(FORMATS), default=None, help="How findings are printed."),
-    click.option("-o", "--output-file", default="", help="Write findings to this file instead of standard output."),
-    click.option("--preview/--no-preview", default=None, help="Turn on rules and findings of level info."),
-    click.option("--config", multiple=True, metavar="FILE|KEY=VALUE", help="A configuration file, or one TOML setting."),
+    click.option(
+        "--output-format", metavar=f"[{'|'.join(OUTPUT_FORMATS)}]", default=None, help="How findings are printed."
+    ),
+    click.option("-o", "--output-file", metavar="FILE", default="", help="Write the findings to a file."),
+    click.option("--preview/--no-preview", default=None, help="Also check and report what is of level info."),
+    click.option("--config", multiple=True, metavar="FILE|KEY=VALUE", help="A configuration file or one TOML setting."),
     click.option("--isolated", is_flag=True, help="Ignore all configuration files."),
-    click.option("--select", multiple=True, callback=_selectors, metavar="CODES", help="Rules to check, comma-separated."),
+    click.option(
+        "--select", multiple=True, callback=_selectors, metavar="CODES", help="Rules to check, comma-separated."
+    ),
     click.option("--ignore", multiple=True, callback=_selectors, metavar="CODES", help="Rules to leave out."),
     click.option("--extend-select", multiple=True, callback=_selectors, metavar="CODES", help="Rules to add."),
     click.option(
-        "--fail-on", type=click.Choice(["error", "warning", "info"]), default=None, help="Least level that fails the run."
+        "--fail-on",
+        type=click.Choice(["error", "warning", "info"]),
+        default=None,
+        help="The least level that fails the run.",
     ),
     click.option("--exclude", multiple=True, callback=_selectors, metavar="PATTERNS", help="Paths to leave out."),
     click.option(
         "--extend-exclude", multiple=True, callback=_selectors, metavar="PATTERNS", help="Further paths to leave out."
     ),
-    click.option("--force-exclude/--no-force-exclude", default=None, help="Exclude also what is named on the command line."),
+    click.option("--force-exclude/--no-force-exclude", default=None, help="Exclude even what is named as a path."),
     click.option("--respect-gitignore/--no-respect-gitignore", default=None, help="Leave out what git ignores."),
     click.option("-n", "--no-cache", "cache", flag_value=False, default=None, help="Neither read nor write the cache."),
-    click.option("--cache-dir", default=None, help="Where the cache is kept."),
-    click.option("-j", "--jobs", type=click.IntRange(min=0), default=None, help="Processes; 0 means one a core."),
-    click.option("--stdin-filename", default="", help="The name of the file that is read from standard input."),
-    click.option("-e", "--exit-zero", is_flag=True, help="Exit with 0 even when there are findings."),
-    click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 when anything was fixed."),
-    click.option("--statistics", is_flag=True, help="Show how many findings each rule has."),
+    click.option("--cache-dir", metavar="FOLDER", default=None, help="Where the cache is kept."),
+    click.option(
+        "-j", "--jobs", type=int, metavar="NUMBER", default=None, help="Processes; 0 means one for each core."
+    ),
+    click.option("--stdin-filename", metavar="NAME", default="", help="The file that standard input stands for."),
+    click.option("-e", "--exit-zero", is_flag=True, help="Exit with 0 even if there are findings."),
+    click.option("--exit-non-zero-on-fix", is_flag=True, help="Exit with 1 if anything was fixed."),
+    click.option("--statistics", is_flag=True, help="Only count the findings of each rule."),
     click.option("--show-files", is_flag=True, help="List the files that would be checked."),
     click.option("-q", "--quiet", is_flag=True, help="Print findings, but nothing else."),
     click.option("-v", "--verbose", is_flag=True, help="Say more on standard error."),
-    click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output."),
+    click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output."
+    ),
 ]
 
 

@@ -6,7 +6,6 @@ May not: check or fix anything.
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,21 +31,21 @@ class Tally:
 
     reports: list[Report] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    fixed: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
-    left: dict[str, Counter[tuple[str, str]]] = field(default_factory=dict)
+    fixed: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    left: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     diffs: list[str] = field(default_factory=list)
 
     @property
     def fixes(self) -> int:
         """How many fixes were applied, or would be with ``--diff``."""
-        return sum(sum(counter.values()) for counter in self.fixed.values())
+        return sum(map(len, self.fixed.values()))
 
     def record(self, repair: Repair) -> None:
         """Count what a repair applied and what it had to take back."""
         if repair.outcome.changed:
-            self.fixed[repair.target.path] = Counter((code, name) for code, name, _ in repair.outcome.applied)
+            self.fixed[repair.target.path] = [(code, name) for code, name, _ in repair.outcome.applied]
         if repair.outcome.rolled_back:
-            self.left[repair.target.path] = Counter((bad.code, bad.name) for bad in repair.outcome.rolled_back)
+            self.left[repair.target.path] = [(bad.code, bad.name) for bad in repair.outcome.rolled_back]
 
 
 def report_result(tally: Tally, settings: Settings, options: CheckOptions, to_stderr: bool = False) -> int:
@@ -92,7 +91,10 @@ def _findings(tally: Tally, settings: Settings, options: CheckOptions) -> str:
         from mllint.output import show_fixes
 
         text += show_fixes.render(tally.fixed, tally.left, color=output.color)
-    return text if options.quiet else text + summary(tally.reports, output, tally.fixes)
+    found = tally.fixes or any(report.diagnostics for report in tally.reports)
+    if options.quiet or (tally.problems and not found):  # what could not be checked has not passed
+        return text
+    return text + summary(tally.reports, output, tally.fixes)
 
 
 def output_options(settings: Settings, options: CheckOptions) -> Options:
@@ -106,9 +108,9 @@ def output_options(settings: Settings, options: CheckOptions) -> Options:
     return Options(color, settings.unsafe_fixes, options.flags.cwd, __version__, pages)
 
 
-def nothing_to_check(paths: Sequence[str], settings: Settings, options: CheckOptions) -> None:
-    """The empty state, which is no error: pre-commit calls with empty lists too."""
-    if not options.quiet:
+def nothing_to_check(paths: Sequence[str], settings: Settings, options: CheckOptions, explained: bool) -> None:
+    """The empty state, which is no error: pre-commit calls with empty lists too. ``explained``: the user knows why."""
+    if not options.quiet and not explained:
         names = ", ".join(f"`{path}`" for path in paths) or "the current folder"
         click.echo(f"warning: no files to check under {names}", err=True)
     if settings.output_format in MACHINE_FORMATS:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 
-
 from mllint.analysis.index import SyntaxFault
 from mllint.checking.engine import check, syntax_error
 from mllint.checking.packs import builtin_rules
@@ -64,5 +63,3 @@ def _shown(result: Repair, options: CheckOptions) -> Tally:
         sys.stdout.buffer.write(result.outcome.data)
         sys.stdout.buffer.flush()
     return tally
-
-

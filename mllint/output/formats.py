@@ -10,12 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mllint.output.options import Options
+from mllint.settings import OUTPUT_FORMATS as FORMATS
 
 if TYPE_CHECKING:
     from mllint.checking.report import Report
-
-#: What ``--output-format`` accepts; the first is the default.
-FORMATS = ("full", "concise", "json", "github", "sarif")
 
 #: Formats that are one document, so that nothing may be printed around them.
 MACHINE_FORMATS = ("json", "github", "sarif")
@@ -28,3 +26,6 @@ def render(name: str, reports: Sequence[Report], options: Options) -> str:
     module = import_module(f"mllint.output.{'json_' if name == 'json' else name}")
     text: str = module.render(reports, options)
     return text
+
+
+__all__ = ["FORMATS", "MACHINE_FORMATS", "render"]

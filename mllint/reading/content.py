@@ -17,7 +17,7 @@ class Unreadable(OSError):
 
 
 class WriteFailed(OSError):
-    """The file could not be replaced and is as it was. ``str()`` names it and says why."""
+    """The file could not be replaced and is as it was. ``str()`` says why, without the path."""
 
 
 _READ_FLAGS = (
@@ -128,14 +128,14 @@ def write_atomic(absolute: str, data: bytes) -> None:
     try:
         status = os.stat(target)
         if not stat.S_ISREG(status.st_mode):
-            raise WriteFailed(f"{absolute}: not written: not a regular file")
+            raise WriteFailed("not written: not a regular file")
         if not os.access(target, os.W_OK):  # replacing needs no right to the file itself: ask, not just try
             raise PermissionError(errno.EACCES, "the file is read-only")
         _replace(target, data, status)
     except WriteFailed:
         raise
     except OSError as error:
-        raise WriteFailed(f"{absolute}: not written, the file is unchanged: {reason_of(error)}") from error
+        raise WriteFailed(f"not written, the file is unchanged: {reason_of(error)}") from error
 
 
 def _replace(target: str, data: bytes, status: os.stat_result) -> None:

@@ -130,8 +130,8 @@ def _choices(glob: str) -> list[str]:
 class IgnoreFile:
     """One ignore file: the folder its patterns start from, and what they say of files and of folders.
 
-    Two specifications, so that neither is asked with a slash at the end: what only a folder above the asked
-    path matches then weighs less than what the path itself does, as in git.
+    Folders are asked without a slash at the end, of lines without one: a line that matches the path itself then
+    outweighs one that only matches a folder above it, as in git.
     """
 
     folder: str
@@ -147,14 +147,14 @@ class IgnoreFile:
 def ignore_file(folder: str, text: str) -> IgnoreFile | None:
     """The meaning of an ignore file that lies in ``folder`` (``.git/info/exclude``: the repository's root).
 
-    None where it has nothing but comments.
+    None where it has nothing but comments. ``a/**/`` means the folders in ``a`` and becomes ``a/**/*/``: pathspec
+    would take the files in ``a`` too.
     """
     lines = [line if line.endswith("\\ ") else line.rstrip() for line in text.split("\n")]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [f"{line}*/" if line.endswith("/**/") else line for line in lines if line and not line.startswith("#")]
     if not lines:
         return None
-    files = [line for line in lines if not line.endswith("/")]
-    return IgnoreFile(folder, _spec(files), _spec([line.removesuffix("/") for line in lines]))
+    return IgnoreFile(folder, _spec(lines), _spec([line.removesuffix("/") for line in lines]))
 
 
 def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
@@ -167,7 +167,7 @@ def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
             return GitIgnoreSpec.from_lines(lines)
         except (ValueError, re.error):
             if len(lines) == 1:
-                return GitIgnoreSpec(())
+                return GitIgnoreSpec.from_lines([])
     middle = len(lines) // 2
     return _spec(lines[:middle]) + _spec(lines[middle:])
 
