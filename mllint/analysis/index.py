@@ -122,14 +122,14 @@ def outline(source: Source) -> Outline | None:
 _ANONYMOUS = frozenset({"lambda", "genexpr", "listcomp", "setcomp", "dictcomp", "__annotate__", "__annotations__"})
 
 
-def build_index(tree: ast.Module, path: str) -> FileIndex:
-    """Collect a file's facts from its tree."""
+def build_index(tree: ast.Module, path: str, data: bytes) -> FileIndex:
+    """Collect a file's facts from its tree; ``data`` are the normalised bytes that it was parsed from."""
     from mllint.analysis.gradients import flows  # 20 ms to import, which most runs on one file save
 
     aliases = _aliases(tree)
     definitions: list[Definition] = []
     _define(tree.body, "", definitions)
-    return FileIndex(path, aliases, tuple(definitions), flows(tree, aliases))
+    return FileIndex(path, aliases, tuple(definitions), flows(tree, aliases, data))
 
 
 def _aliases(tree: ast.Module) -> dict[str, str]:

@@ -68,7 +68,7 @@ def _survey(source: Source, rules: RuleSet) -> Survey:
     tree = parse(source)
     if isinstance(tree, SyntaxFault):
         return Survey(syntax_error(source, rules, tree))
-    index = build_index(tree, source.path)
+    index = build_index(tree, source.path, source.data)
     woken = [rule for rule in woken if rule.narrow(index)]
     pending = tuple(rule.meta.code for rule in woken if rule.meta.project)
     local = [rule for rule in woken if not rule.meta.project]

@@ -82,7 +82,7 @@ class ProjectStore:
             if path not in indexes:
                 text = source(path)
                 tree = parse(text) if text is not None else None
-                indexes[path] = None if tree is None or isinstance(tree, SyntaxFault) else build_index(tree, path)
+                indexes[path] = None if tree is None or isinstance(tree, SyntaxFault) else build_index(tree, path, text.data)
             return indexes[path]
 
         def load_bytes(path: str) -> bytes | None:
