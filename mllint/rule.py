@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mllint.analysis.context import Context
     from mllint.analysis.index import FileIndex, Outline
     from mllint.analysis.kernels import Kernel
+    from mllint.analysis.project import Project
     from mllint.reading.shell import Command
 
 #: A trigger that any byte above 0x7F satisfies.
@@ -42,7 +43,9 @@ class Meta:
 
     ``fix`` is the greatest safety that a fix of this rule ever has, None where it never has one.
     ``confidence`` is what a reader of the finding should expect: ``high`` is nearly always right.
-    ``project`` says that the rule asks `ctx.project` about other files.
+    ``project`` says that the rule asks `ctx.project` about other files while it visits this one;
+    ``project_triggers`` are what a file must contain for the rule to fire in it *because of* other files, where
+    its own ``triggers`` would not wake it (see `Rule.reached`).
     """
 
     code: str
@@ -53,6 +56,7 @@ class Meta:
     confidence: str = "high"
     fix: Safety | None = None
     project: bool = False
+    project_triggers: Triggers = ()
 
 
 class Rule:
@@ -71,6 +75,13 @@ class Rule:
     def narrow(self, index: FileIndex) -> bool:
         """Could the rule fire in a file with this index? Asked before the lossless tree is parsed."""
         return True
+
+    def reached(self, project: Project) -> frozenset[str]:
+        """Files of a project (absolute paths) in which the rule may fire because of other files.
+
+        Asked once for each project; only files that also satisfy ``meta.project_triggers`` are then visited.
+        """
+        return frozenset()
 
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         """Called once for each Python file, with its index and no tree: a rule that only needs the index (or

@@ -6,12 +6,12 @@ May not: read shell or guess what a pattern that names another program might hit
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING
 
 from mllint.analysis.process_loops import call_ending_by_pattern
-from mllint.analysis.programs import aims_at_training, names_training
+from mllint.analysis.programs import aims_at_training, alternatives, names_training
 from mllint.analysis.selection import Picked, killed
 from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
 from mllint.reading.located import HOLE
@@ -31,6 +31,11 @@ _WARNS = re.compile(
     re.IGNORECASE,
 )
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
+_UNKNOWN = frozenset({"$", "`", HOLE})
+#: A word of a shell script that takes nothing from a command, without its quotes.
+_SHELL_WORD = re.compile(
+    r"(?:\"((?:[^\"\\`$]|\\.|\$(?!\())+)\"|'([^']+)'|((?:[^\s\"'$`;&()|<>\\]|\\.|\$(?!\())+))(?=$|[\s;&])"
+)
 #: Wrappers that keep their command's words as they are, so that a replacement for it stands where it should.
 _TRANSPARENT = frozenset({"sudo", "doas", "nohup", "env", "exec", "command", "timeout", "time", "nice", "xargs"})
 
@@ -131,37 +136,38 @@ def _passes_gate(ctx: Context) -> bool:
 
 def _hits_training(picked: Picked, ctx: Context) -> bool:
     """Do the patterns, all together, hit training runs? One with ``a|b`` is as good as either."""
-    if not picked.full:
-        return any(
-            names_training(name) for word in picked.patterns if word.literal for name in _alternatives(word.text)
-        )
-    source = " ".join(ctx.code((word.start, word.end)) for word in picked.patterns)
     texts = [_filled(word, ctx) for word in picked.patterns]
-    known = not any(
-        set(text) & {"$", "`", HOLE} and not word.literal for text, word in zip(texts, picked.patterns, strict=True)
-    )
-    choices = product(*(_alternatives(text) for text in texts))
-    return any(aims_at_training(" ".join(choice), known, source) for choice in islice(choices, 32))
+    known = [word.literal or not set(text) & _UNKNOWN for text, word in zip(texts, picked.patterns, strict=True)]
+    if not picked.full:
+        names = (name for text, is_known in zip(texts, known, strict=True) if is_known for name in alternatives(text))
+        return any(names_training(name) for name in names)
+    source = " ".join([*(ctx.code((word.start, word.end)) for word in picked.patterns), *texts])
+    choices = product(*(alternatives(text) for text in texts))
+    return any(aims_at_training(" ".join(choice), all(known), source) for choice in islice(choices, 32))
 
 
 def _filled(word: Word, ctx: Context) -> str:
-    """A pattern with the shell variables filled in that the file only ever sets to plain texts."""
+    """A pattern with the shell variables filled in whose every value the file shows."""
     if word.literal or ctx.source.kind in ("python", "notebook"):
         return word.text
-    return _VARIABLE.sub(lambda found: "|".join(_values(found[1], ctx)) or found[0], word.text)
+    return _VARIABLE.sub(lambda found: _any_of(_values(found[1], ctx)) or found[0], word.text)
+
+
+def _any_of(values: Sequence[str]) -> str:
+    return f"({'|'.join(values)})" if len(values) > 1 else "".join(values)
 
 
 def _values(name: str, ctx: Context) -> list[str]:
-    given = re.findall(rf"(?<![\w$-]){name}=([^\n]*)", ctx.source.text)
-    plain = [
-        re.match(r"\"([^\"$`]+)\"(?=$|[\s;&])|'([^']+)'(?=$|[\s;&])|([^\s\"'$`;&(]+)(?=$|[\s;&])", rest)
-        for rest in given
-    ]
-    return [found[found.lastindex or 0] for found in plain if found] if all(plain) else []
-
-
-def _alternatives(pattern: str) -> list[str]:
-    return re.split(r"\\?\|", pattern)
+    """The texts that a variable is set to, or takes in a loop; none where one of them comes from a command."""
+    script = re.sub(r"\\\r?\n[ \t]*", " ", ctx.source.text)
+    given = re.findall(rf"(?<![\w$-]){name}=([^\n]*)|\bfor {name} in ([^\n;]+)", script)
+    found: list[str] = []
+    for value, listed in given:
+        words = list(_SHELL_WORD.finditer(listed)) if listed else [_SHELL_WORD.match(value)]
+        if None in words or (listed and _SHELL_WORD.sub("", listed).strip()):
+            return []
+        found += [word[word.lastindex or 0] for word in words if word is not None]
+    return found
 
 
 def _is_piped(command: Command) -> bool:

@@ -80,7 +80,8 @@ class DuplicateDefinition(Rule):
     - Definitions are compared within one block: those in an `if`, a `try` or another cell of a notebook are not.
     - A decorator that is not known to hand its function back without keeping it counts as a registry, so the
       pair stays unreported; so do `x.setter` and overloads.
-    - A first definition without content (`...`, `pass`, `raise NotImplementedError`) counts as a forward declaration.
+    - A first definition without content (`...`, `pass`, `raise NotImplementedError`) counts as a forward declaration,
+      unless the second has none either.
     - Anything that executes in between and mentions the name, or mentions a function that does, counts as a use.
     - `# noqa: F811`, `# type: ignore[no-redef]` and their like on the second definition are respected.
 
@@ -127,7 +128,9 @@ def _repeated(body: Sequence[libcst.BaseStatement], ctx: Context) -> Iterator[Di
             continue
         first = body[before]
         assert isinstance(first, (cst.FunctionDef, cst.ClassDef))
-        if _registers(first, ctx) or _registers(statement, ctx) or _is_stub(first, _is_empty):
+        if _registers(first, ctx) or _registers(statement, ctx):
+            continue
+        if _is_stub(first, _is_empty) and not _is_stub(statement, _is_empty):
             continue
         if _is_meant(statement, ctx) or _other_cell(first, statement, ctx):
             continue
@@ -204,7 +207,7 @@ def _finding(first: Definition, second: Definition, late: bool, ctx: Context) ->
     qualified = f"{owner.name.value}.{name}" if isinstance(owner, cst.ClassDef) else name
     if _text(first, ctx) == _text(second, ctx):
         rest = f"is defined again, the same as in line {line}"
-    elif _is_stub(second, _does_nothing):
+    elif _is_stub(second, _does_nothing) and not _is_stub(first, _does_nothing):
         rest = f"is defined again, as a placeholder; it replaces the definition in line {line}"
     elif late:
         rest = f"is defined again; code in between runs later and gets this one, not line {line}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mllint.analysis.index import build_index, outline, parse
+from mllint.analysis.index import Outline, build_index, outline, parse
 from mllint.authoring.testing import RuleCase, check_source, rule_cases
 from mllint.diagnostic import Diagnostic
 from mllint.reading.source import read_source
@@ -75,6 +75,6 @@ def test_a_fix_never_takes_a_comment_along() -> None:
 def test_files_without_a_candidate_are_not_parsed_losslessly(text: str, wanted: tuple[bool, bool]) -> None:
     source = read_source("a.py", "python", text.encode())
     shape, tree = outline(source), parse(source)
-    assert shape is not None
-    index = build_index(tree, "a.py")  # type: ignore[arg-type]
+    assert isinstance(shape, Outline)
+    index = build_index(tree, "a.py", source.data)  # type: ignore[arg-type]
     assert (CASE.rule.may_apply(shape), CASE.rule.narrow(index)) == wanted

@@ -8,9 +8,10 @@ import textwrap
 
 import pytest
 
-from mllint.analysis.gradients import gradient_fills
+from mllint.analysis.gradients.routes import gradient_fills
 from mllint.analysis.index import FileIndex, build_index
 from mllint.analysis.project import Project
+from mllint.reading.source import read_source
 
 IMPORTS = """
 import math
@@ -40,7 +41,7 @@ class Op(Function):
 def lines(code: str) -> list[str]:
     """The text of each line with a fill, its marker left out."""
     tree = ast.parse(code)
-    found = gradient_fills(build_index(tree, "code.py"), "code.py", None)
+    found = gradient_fills(build_index(tree, "code.py", code.encode()), "code.py", None)
     rows = code.splitlines()
     return [rows[fill.spot.row - 1].strip() for fill in found]
 
@@ -255,7 +256,7 @@ def project(files: dict[str, str]) -> Project:
 
     def load(path: str) -> FileIndex:
         if path not in indexes:
-            indexes[path] = build_index(ast.parse(data[path]), path)
+            indexes[path] = build_index(ast.parse(data[path]), path, data[path])
         return indexes[path]
 
     def containing(triggers: tuple[tuple[str, ...], ...]) -> list[str]:
@@ -301,20 +302,20 @@ def test_route_through_files(name: str) -> None:
 
 def test_index_stays_plain() -> None:
     code = backward("return grad.masked_fill(mask, -1e9)", "K = '__global__ void k(float* x) { x[0] = -1e9f; }'")
-    index = build_index(ast.parse(code), "code.py")
+    index = build_index(ast.parse(code), "code.py", code.encode())
     assert pickle.loads(pickle.dumps(index)) == index
     assert any(flow.fills for flow in index.flows)
 
 
 def test_a_file_without_gradients_is_not_read() -> None:
-    index = build_index(ast.parse(HELPERS), "helpers.py")
+    index = build_index(ast.parse(HELPERS), "helpers.py", HELPERS.encode())
     assert [flow.unread for flow in index.flows] == [True]
     assert gradient_fills(index, "helpers.py", None) == ()
 
 
 def test_deep_nesting_is_left_alone() -> None:
     code = backward("return grad.masked_fill(mask, -1e9)") + "x = " + " + ".join(["y"] * 1500) + "\n"
-    assert build_index(ast.parse(code), "code.py").flows == ()
+    assert build_index(ast.parse(code), "code.py", code.encode()).flows == ()
 
 
 def test_nested_calls_are_read_once() -> None:
@@ -327,7 +328,7 @@ def test_nested_calls_are_read_once() -> None:
 
 def test_route_names_every_hop() -> None:
     code = backward("return outer(grad, mask)", HELPER + "def outer(y, m):\n    return helper(y, m)\n")
-    (fill,) = gradient_fills(build_index(ast.parse(code), "code.py"), "code.py", None)
+    (fill,) = gradient_fills(build_index(ast.parse(code), "code.py", code.encode()), "code.py", None)
     assert [step.name for step in fill.route] == ["Op.backward", "outer", "helper"]
     assert code.splitlines()[fill.route[2].row - 1].strip() == "return helper(y, m)"
 
@@ -336,5 +337,6 @@ def test_text_in_hand_wins_over_the_disk() -> None:
     files = PROJECTS["from import"][0]
     whole = project(files)
     changed = HELPERS.replace("-1e9", "0.0")
-    index = build_index(ast.parse(changed), "/p/b.py")
-    assert gradient_fills(index, "/p/b.py", whole, changed.encode()) == ()
+    index = build_index(ast.parse(changed), "/p/b.py", changed.encode())
+    assert gradient_fills(index, "/p/b.py", whole) != (), "the project still reads the disk"
+    assert gradient_fills(index, "/p/b.py", whole.with_text("/p/b.py", read_source("b.py", "python", changed.encode()))) == ()

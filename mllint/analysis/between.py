@@ -47,7 +47,7 @@ def used_between(name: str, body: Sequence[libcst.BaseStatement], first: int, se
         return True
     earlier = [_reads(statement, ctx) for statement in (*_outer_statements(ctx), *body[:first])]
     carriers = _carriers(name, [*earlier, *between])
-    return any(not read.now.isdisjoint(carriers) for read in executed)
+    return any(not read.run.isdisjoint(carriers) for read in executed)
 
 
 def mentioned_later(name: str, between: Sequence[libcst.BaseStatement], ctx: Context) -> bool:

@@ -17,7 +17,7 @@ from mllint.analysis.names import dotted_name
 from mllint.reading.source import Source
 
 if TYPE_CHECKING:
-    from mllint.analysis.gradients import Flow
+    from mllint.analysis.gradients.flow import Flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +85,17 @@ def parse(source: Source) -> ast.Module | SyntaxFault:
         except SyntaxError as error:
             return SyntaxFault(error.msg or "invalid syntax", error.lineno or 1, max(error.offset or 1, 1))
         except (RecursionError, MemoryError) as error:
-            return SyntaxFault(f"nested too deeply for Python's parser ({type(error).__name__})", 1, 1)
+            return _too_deep(error)
         except ValueError as error:  # null bytes, before Python 3.12
             row = source.data.count(b"\n", 0, max(source.data.find(b"\0"), 0)) + 1
             return SyntaxFault(str(error), row, 1)
 
 
-def outline(source: Source) -> Outline | None:
-    """The scopes of a file, or None where Python's symbol table refuses it (`parse` then says why, or nothing).
+def outline(source: Source) -> Outline | SyntaxFault | None:
+    """The scopes of a file; None where Python's symbol table refuses it (`parse` then says why, or nothing).
+
+    What is nested too deeply even for the symbol table is a fault: on Python 3.10 ``ast.parse`` may accept it,
+    and LibCST would end the process (8,000 chained calls; 2,000 are too many here, 2,900 still fine there).
 
     Costs about 70 % of ``ast.parse`` and builds no objects per node, so it is also the syntax check of the
     files that no rule wants to read (transformers, 53 MB: 3.3 s against 4.5 s on one core).
@@ -101,8 +104,10 @@ def outline(source: Source) -> Outline | None:
         warnings.simplefilter("ignore")
         try:
             top = symtable._symtable.symtable(source.text, source.path, "exec")  # type: ignore[attr-defined]  # the public wrapper costs as much again
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+        except (SyntaxError, ValueError):
             return None
+        except (RecursionError, MemoryError) as error:
+            return _too_deep(error)
     repeated: set[str] = set()
     pending = [top]
     while pending:
@@ -118,13 +123,17 @@ def outline(source: Source) -> Outline | None:
     return Outline(frozenset(repeated - _ANONYMOUS) if not _ANONYMOUS.isdisjoint(repeated) else frozenset(repeated))
 
 
+def _too_deep(error: RecursionError | MemoryError) -> SyntaxFault:
+    return SyntaxFault(f"nested too deeply for Python's parser ({type(error).__name__})", 1, 1)
+
+
 #: Scopes that the symbol table names although the code does not.
 _ANONYMOUS = frozenset({"lambda", "genexpr", "listcomp", "setcomp", "dictcomp", "__annotate__", "__annotations__"})
 
 
 def build_index(tree: ast.Module, path: str, data: bytes) -> FileIndex:
     """Collect a file's facts from its tree; ``data`` are the normalised bytes that it was parsed from."""
-    from mllint.analysis.gradients import flows  # 20 ms to import, which most runs on one file save
+    from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs on one file save
 
     aliases = _aliases(tree)
     definitions: list[Definition] = []

@@ -6,6 +6,7 @@ May not: look at a file. Judges texts by the words in them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from mllint.reading.located import HOLE
 
@@ -43,7 +44,12 @@ _LIMITING = frozenset(
         "directory",
         "display",
         "folder",
+        "guid",
         "home",
+        "id",
+        "log",
+        "logdir",
+        "logfile",
         "path",
         "pid",
         "pids",
@@ -52,13 +58,19 @@ _LIMITING = frozenset(
         "pwd",
         "root",
         "socket",
+        "timestamp",
         "tmp",
         "tmpdir",
+        "uid",
         "uuid",
         "workdir",
     ]
 )
 _VARIABLE = re.compile(r"\$\{?(\w+)[^}\s]*\}?|\$\([^)]*\)|`[^`]*`")
+#: Something below a folder that is only known when the command runs.
+_BELOW_UNKNOWN = re.compile(rf"(?:\$\{{?\w+[^}}/]*\}}?|\$\([^)]*\)|`[^`]*`|{HOLE}|~\w*)/.*\w")
+#: What a pattern consists of: expansions, sets and escapes are kept whole.
+_TOKEN = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|`[^`]*`|\[\^?\]?[^\]]*\]|\\.|.", re.DOTALL)
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/opt/", "/lib/")
 
 
@@ -91,12 +103,38 @@ def aims_at_training(pattern: str, known: bool, source: str) -> bool:
     return not known and not any(len(word) > 1 for word in words) and not _limits(source)
 
 
+def alternatives(pattern: str) -> list[str]:
+    """What a pattern with ``a|b`` or ``x (a|b)`` stands for, each way spelled out."""
+    tokens = _TOKEN.findall(pattern)
+    opened = tokens.count("(") + tokens.count("\\(")
+    if opened > 8 or opened != tokens.count(")") + tokens.count("\\)"):
+        return re.split(r"\\?\|", pattern)
+    return _spelled_out(iter(tokens))
+
+
+def _spelled_out(tokens: Iterator[str]) -> list[str]:
+    """The alternatives up to the end of the group that these tokens begin in; at most 32."""
+    done: list[str] = []
+    current = [""]
+    for token in tokens:
+        plain = token[-1] if token in ("\\(", "\\)", "\\|") else token
+        if plain == ")":
+            break
+        if plain == "|":
+            done += current
+            current = [""]
+        else:
+            following = _spelled_out(tokens) if plain == "(" else [token]
+            current = [before + after for before in current for after in following][:32]
+    return (done + current)[:32]
+
+
 def is_private_path(pattern: str) -> bool:
     """Does a pattern name a whole path that belongs to one run or user, not to the system?"""
+    if any(_BELOW_UNKNOWN.match(part.lstrip("^").replace("\\", "")) for part in re.split(r"[\s|]+", pattern)):
+        return True
     for part in re.split(r"[\s|]+|\.\*", pattern):
         path = part.lstrip("^").replace("\\", "").rstrip("$")
-        if re.match(rf"(?:\$\{{?\w+[^}}/]*\}}?|\$\([^)]*\)|`[^`]*`|{HOLE}|~\w*)/.*\w", path):
-            return True
         if path.startswith("/") and not path.startswith(_SYSTEM) and path.count("/") >= 3:
             return not re.fullmatch(r"python[\d.]*|", path.rpartition("/")[2])
     return False

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from posixpath import dirname, join, normpath
 
-from mllint.analysis.index import Definition, FileIndex
+from mllint.analysis.index import Definition, FileIndex, SyntaxFault, build_index, parse
+from mllint.reading.source import Source
 from mllint.rule import Triggers
 
 #: How many re-exports (``from .ops import fill`` in an ``__init__``) a name is followed through.
@@ -36,10 +37,25 @@ class Project:
         """The index of one file of the project; None where there is none."""
         return self.load_index(path) if path in self.files else None
 
-    def seeing(self, path: str, index: FileIndex) -> Project:
-        """The same project, except that the file ``path`` has this index (an editor's text, a fix being tried)."""
-        known = self.load_index
-        return replace(self, load_index=lambda asked: index if asked == path else known(asked), memory={})
+    def with_text(self, path: str, source: Source) -> Project:
+        """The same project, except that the file ``path`` reads like this (an editor's text, a fix being tried)."""
+        index, data = self.load_index, self.load_bytes
+        own: list[FileIndex | None] = []
+
+        def load_index(asked: str) -> FileIndex | None:
+            if asked != path:
+                return index(asked)
+            if not own:
+                tree = parse(source)
+                own.append(None if isinstance(tree, SyntaxFault) else build_index(tree, path, source.data))
+            return own[0]
+
+        return replace(
+            self,
+            load_index=load_index,
+            load_bytes=lambda asked: source.data if asked == path else data(asked),
+            memory={},
+        )
 
     def module(self, dotted: str, importer: str) -> str | None:
         """The file that ``import dotted`` in ``importer`` means; leading dots are relative.

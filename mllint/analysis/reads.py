@@ -34,6 +34,13 @@ _BINDERS = {
 
 _TARGET_LISTS = frozenset({"Tuple", "List", "Element", "StarredElement"})
 
+#: Parts of expressions and of a function's head that run nothing they mention. A decorator does.
+_KEEPING_TEXT = (
+    "Annotation Arg AsName Attribute BitOr ConcatenatedString Dict DictElement Element Ellipsis Float Index Integer List "
+    "Name Param ParamSlash ParamStar Parameters Set SimpleString StarredElement Subscript SubscriptElement Tuple"
+)
+_KEEPING = frozenset(_KEEPING_TEXT.split())
+
 _NO_NAMES: frozenset[str] = frozenset()
 
 
@@ -41,10 +48,12 @@ _NO_NAMES: frozenset[str] = frozenset()
 class Reads:
     """``now``: mentioned while the statement runs; ``later``: only in bodies of functions and lambdas.
 
+    ``run``: those of ``now`` that the statement may also run, not just keep (``step = Model.apply``) or name as a type.
     A chain of names is there in all its lengths: ``sys.modules`` and ``sys``. ``binds``: names it assigns.
     """
 
     now: frozenset[str]
+    run: frozenset[str]
     later: frozenset[str]
     binds: frozenset[str]
 
@@ -55,14 +64,17 @@ class _Collector:
 
     runs_now: Callable[[cst.FunctionDef], bool]
     annotations_run: bool
-    now: set[str] = field(default_factory=set)
+    run: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     later: set[str] = field(default_factory=set)
 
     def collect(self, root: cst.CSTNode) -> None:
-        pending: list[tuple[cst.CSTNode, set[str], frozenset[str]]] = [(root, self.now, _NO_NAMES)]
+        pending: list[tuple[cst.CSTNode, set[str], frozenset[str]]] = [(root, self.run, _NO_NAMES)]
         while pending:
             node, sink, own = pending.pop()
             kind = type(node).__name__
+            if sink is self.kept and not _only_keeps(node):
+                sink = self.run
             if kind == "Name":
                 if node.value not in own:  # type: ignore[attr-defined]
                     sink.add(node.value)  # type: ignore[attr-defined]
@@ -73,13 +85,18 @@ class _Collector:
                 pending.append((node.value, sink, own))  # type: ignore[attr-defined]
             elif kind == "AssignTarget" and type(node.target).__name__ == "Name":  # type: ignore[attr-defined]
                 continue
+            elif kind == "Assign":
+                only_names = all(_target_names(target.target) for target in node.targets)  # type: ignore[attr-defined]
+                pending.extend((target, sink, own) for target in node.targets)  # type: ignore[attr-defined]
+                pending.append((node.value, self._keeping(sink) if only_names else sink, own))  # type: ignore[attr-defined]
             elif kind in ("Arg", "Param"):
                 for part in ("value", "annotation", "default"):
                     if getattr(node, part, None) is not None:
                         pending.append((getattr(node, part), sink, own))
             elif kind in ("FunctionDef", "Lambda"):
                 is_now = kind == "FunctionDef" and self.runs_now(node)  # type: ignore[arg-type]
-                pending.extend((part, sink, own) for part in _header(node))
+                head_sink = sink if is_now else self._keeping(sink)  # a type is not run, nor is what a default names
+                pending.extend((part, head_sink, own) for part in _header(node))
                 body_sink = sink if is_now else self.later
                 pending.append((node.body, body_sink, own | _locals(node)))  # type: ignore[attr-defined]
             elif kind == "ClassDef":
@@ -87,12 +104,17 @@ class _Collector:
             elif kind != "Annotation" or self.annotations_run:
                 pending.extend((child, sink, own) for child in children(node))
 
+    def _keeping(self, sink: set[str]) -> set[str]:
+        """Where names go that stand in a place that only keeps them."""
+        return self.kept if sink is self.run else sink
+
 
 def reads(statement: cst.CSTNode, runs_now: Callable[[cst.FunctionDef], bool], annotations_run: bool) -> Reads:
     """What one statement mentions now and later. ``annotations_run`` is False under the ``annotations`` future."""
     collector = _Collector(runs_now, annotations_run)
     collector.collect(statement)
-    return Reads(frozenset(collector.now), frozenset(collector.later), frozenset(bound_names(statement)))
+    run, now = frozenset(collector.run), frozenset(collector.run | collector.kept)
+    return Reads(now, run, frozenset(collector.later), frozenset(bound_names(statement)))
 
 
 def bound_names(root: cst.CSTNode) -> set[str]:
@@ -120,6 +142,16 @@ def _header(node: cst.CSTNode) -> list[cst.CSTNode]:
         if value is not None:
             parts.extend(value) if isinstance(value, (list, tuple)) else parts.append(value)
     return parts
+
+
+def _only_keeps(node: cst.CSTNode) -> bool:
+    """Does this part of an expression only pass on what it mentions, without running any of it?"""
+    kind = type(node).__name__
+    if kind == "Call":
+        return written_name(node.func) in ("partial", "functools.partial")  # type: ignore[attr-defined]
+    if kind == "BinaryOperation":
+        return type(node.operator).__name__ == "BitOr"  # type: ignore[attr-defined]  # a type or another
+    return kind in _KEEPING
 
 
 def _locals(function: cst.CSTNode) -> frozenset[str]:

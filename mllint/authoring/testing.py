@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mllint.checking.engine import ask_project, check, finish, survey
+from mllint.checking.engine import answer, check, survey
 from mllint.checking.fix import fix_source
 from mllint.checking.packs import load_pack
 from mllint.checking.projects import ProjectStore
@@ -86,8 +86,7 @@ def check_folder(folder: Path, rules: RuleSet) -> dict[str, Report]:
         first = survey(source, rules)
         absolute = path.resolve().as_posix()
         project = store.of(Target(shown, absolute, kind, Settings()))
-        rest = ask_project(source, rules, first, project, absolute)
-        reports[shown] = finish(source, rules, (*first.diagnostics, *rest))
+        reports[shown] = answer(source, rules, first, project, absolute)
     return reports
 
 
@@ -172,11 +171,11 @@ def check_triggers(case: RuleCase, corpus: Sequence[Source] = ()) -> None:
     """With the gate wide open the rule finds nothing that the gate would have hidden."""
     sources = [read_fixture(path) for path in (*bad_files(case), *good_files(case))]
     for source in (*sources, *corpus):
-        woken = {rule.meta.code for rule in case.alone.woken(source.data)}
-        if case.code in woken:
+        woken, _ = case.alone.woken(source.data)
+        if woken:
             continue
         ungated = RuleSet(case.known, case.alone.selection)
-        ungated.woken = lambda data: list(ungated.active)  # type: ignore[method-assign]
+        ungated.woken = lambda data: (list(ungated.active), [])  # type: ignore[method-assign]
         found = [item for item in check_source(source, ungated).diagnostics if item.code == case.code]
         assert not found, f"{source.path}: {case.code} fires where its triggers {case.rule.meta.triggers} say it cannot"
 

@@ -26,10 +26,15 @@ Stamp = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The result for one unchanged file. ``project`` is the digest it depends on, "" for none."""
+    """The result for one unchanged file. ``project`` is the digest it depends on, "" for none.
+
+    ``asked``: a rule did ask the project; else only rules ``waiting`` for other files could change the result.
+    """
 
     stamp: Stamp
     project: str
+    asked: bool
+    waiting: tuple[str, ...]
     suppressed: int
     diagnostics: tuple[Diagnostic, ...]
 
@@ -96,12 +101,15 @@ def project_digest(stamps: Mapping[str, Stamp | None]) -> str:
 
 
 def _plain(entry: Entry) -> list[Any]:
-    return [list(entry.stamp), entry.project, entry.suppressed, [asdict(found) for found in entry.diagnostics]]
+    findings = [asdict(found) for found in entry.diagnostics]
+    return [list(entry.stamp), entry.project, entry.asked, list(entry.waiting), entry.suppressed, findings]
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    stamp, project, suppressed, diagnostics = row
-    return Entry((stamp[0], stamp[1]), project, suppressed, tuple(_diagnostic(plain) for plain in diagnostics))
+    stamp, project, asked, waiting, suppressed, findings = row
+    return Entry(
+        (stamp[0], stamp[1]), project, asked, tuple(waiting), suppressed, tuple(_diagnostic(plain) for plain in findings)
+    )
 
 
 def _diagnostic(plain: Mapping[str, Any]) -> Diagnostic:

@@ -27,61 +27,74 @@ _COMMAND_NODES = ("Call", "Assign", "AnnAssign")
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a first look at a file gives: findings of the rules that need no other file, and those that do.
-
-    ``pending`` are the codes that still have to ask the project about this file (``index`` is then set).
+    """What a file alone gives. ``report`` is final unless there are codes in ``asking``, or one in ``waiting``
+    turns out to be reached from other files; then `answer` looks again, with the project.
     """
 
-    diagnostics: tuple[Diagnostic, ...] = ()
-    pending: tuple[str, ...] = ()
-    index: FileIndex | None = None
+    report: Report
+    asking: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
 
 
 def check(
     source: Source, rules: RuleSet, project: Project | None = None, absolute: str = "", *, ignore_noqa: bool = False
 ) -> Report:
-    """Everything that the rules find in one file, suppressions applied."""
-    first = survey(source, rules)
-    if project is not None and first.index is not None:
-        project = project.seeing(absolute, first.index)  # the text at hand may not be what is on the disk
-    rest = ask_project(source, rules, first, project, absolute)
-    return finish(source, rules, (*first.diagnostics, *rest), ignore_noqa=ignore_noqa)
+    """Everything that the rules find in one text, suppressions applied; it may differ from the file on the disk."""
+    if project is not None:
+        project = project.with_text(absolute, source)
+    first = survey(source, rules, ignore_noqa=ignore_noqa)
+    return answer(source, rules, first, project, absolute, ignore_noqa=ignore_noqa)
 
 
-def survey(source: Source, rules: RuleSet) -> Survey:
-    """Run the rules that this file alone can answer. Never raises: a crash of mllint itself becomes ML002."""
+def survey(source: Source, rules: RuleSet, *, ignore_noqa: bool = False) -> Survey:
+    """Run the rules that this file alone can answer, and say which others want to look at it."""
+    woken, waiting = rules.woken(source.data)
+    local = [rule for rule in woken if not rule.meta.project]
+    report = finish(source, rules, _look(source, rules, local, None, ""), ignore_noqa=ignore_noqa)
+    asking = tuple(rule.meta.code for rule in woken if rule.meta.project)
+    return Survey(report, asking, tuple(rule.meta.code for rule in waiting))
+
+
+def answer(
+    source: Source, rules: RuleSet, first: Survey, project: Project | None, absolute: str, *, ignore_noqa: bool = False
+) -> Report:
+    """The final report: the survey's, or one of a second look in which rules may ask the project."""
+    reached = rules.reached(first.waiting, project, absolute)
+    if not first.asking and not reached:
+        return first.report
+    woken, _ = rules.woken(source.data)
+    return finish(source, rules, _look(source, rules, [*woken, *reached], project, absolute), ignore_noqa=ignore_noqa)
+
+
+def _look(
+    source: Source, rules: RuleSet, woken: list[Rule], project: Project | None, absolute: str
+) -> Sequence[Diagnostic]:
+    """Findings of some rules in one file. Never raises: a crash of mllint itself becomes ML002."""
     try:
-        return _survey(source, rules)
+        return _findings(source, rules, woken, project, absolute)
     except Exception as error:  # analysis is shared by all rules, and its bug must not cost the other files
-        return Survey((_crash(source, rules, "mllint", error),))
+        return (_crash(source, rules, "mllint", error),)
 
 
-def _survey(source: Source, rules: RuleSet) -> Survey:
-    woken = [rule for rule in rules.woken(source.data) if rules.reads_kind(rule, source.kind)]
+def _findings(
+    source: Source, rules: RuleSet, woken: list[Rule], project: Project | None, absolute: str
+) -> Sequence[Diagnostic]:
     if source.kind not in ("python", "notebook"):
-        return Survey(tuple(_check_script(source, rules, woken)))
+        return _check_script(source, rules, [rule for rule in woken if rules.reads_kind(rule, source.kind)])
     shape = outline(source)
+    if isinstance(shape, SyntaxFault):
+        return syntax_error(source, rules, shape)
     if shape is not None:
         woken = [rule for rule in woken if rule.may_apply(shape)]
         if not woken:
-            return Survey()
+            return ()
     tree = parse(source)
     if isinstance(tree, SyntaxFault):
-        return Survey(syntax_error(source, rules, tree))
+        return syntax_error(source, rules, tree)
+    if not woken:
+        return ()
     index = build_index(tree, source.path, source.data)
-    woken = [rule for rule in woken if rule.narrow(index)]
-    pending = tuple(rule.meta.code for rule in woken if rule.meta.project)
-    local = [rule for rule in woken if not rule.meta.project]
-    found = _run(source, rules, local, index, None, "")
-    return Survey(tuple(found), pending, index if pending else None)
-
-
-def ask_project(
-    source: Source, rules: RuleSet, first: Survey, project: Project | None, absolute: str
-) -> tuple[Diagnostic, ...]:
-    """Run the rules that a survey left pending; without a project they see this file alone."""
-    waiting = [rule for rule in rules.active if rule.meta.code in first.pending]
-    return tuple(_run(source, rules, waiting, first.index, project, absolute)) if waiting else ()
+    return _run(source, rules, [rule for rule in woken if rule.narrow(index)], index, project, absolute)
 
 
 def finish(

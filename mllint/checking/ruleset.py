@@ -5,9 +5,10 @@ May not: run a rule.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from mllint.analysis.project import Project
 from mllint.analysis.triggers import Gate
 from mllint.checking.select import Selection
 from mllint.rule import Meta, Rule, reads_commands, reads_files, reads_kernels, summary, visited_nodes
@@ -35,16 +36,32 @@ class RuleSet:
 
     @cached_property
     def _gate(self) -> Gate:
-        return Gate([rule.meta.triggers for rule in self._scanning])
+        """Own triggers of each rule first, then the project triggers of those that have any."""
+        own = [rule.meta.triggers for rule in self._scanning]
+        return Gate([*own, *(rule.meta.project_triggers for rule in self._reaching)])
+
+    @cached_property
+    def _reaching(self) -> tuple[Rule, ...]:
+        return tuple(rule for rule in self._scanning if rule.meta.project_triggers)
 
     @cached_property
     def visitors(self) -> dict[str, tuple[str, ...]]:
         """For each code the LibCST node classes that its rule visits."""
         return {rule.meta.code: visited_nodes(rule) for rule in self.active}
 
-    def woken(self, data: bytes) -> list[Rule]:
-        """The rules whose triggers these bytes satisfy."""
-        return [self._scanning[position] for position in self._gate.passing(data)]
+    def woken(self, data: bytes) -> tuple[list[Rule], list[Rule]]:
+        """The rules that these bytes wake, and those that other files of the project may bring to fire here."""
+        passing = self._gate.passing(data)
+        count = len(self._scanning)
+        own = [self._scanning[position] for position in passing if position < count]
+        others = [self._reaching[position - count] for position in passing if position >= count]
+        return own, [rule for rule in others if rule not in own]
+
+    def reached(self, codes: Iterable[str], project: Project | None, absolute: str) -> list[Rule]:
+        """Those of the rules that other files of the project really bring to look at this one."""
+        if project is None:
+            return []
+        return [rule for rule in self._reaching if rule.meta.code in codes and absolute in _reach(rule, project)]
 
     def meta(self, code: str) -> Meta | None:
         """A rule's meta when it is on, else None."""
@@ -61,3 +78,12 @@ class RuleSet:
         if kind in ("python", "notebook"):
             return True
         return reads_kernels(rule) if kind == "kernel" else reads_commands(rule)
+
+
+def _reach(rule: Rule, project: Project) -> frozenset[str]:
+    """`Rule.reached`, remembered by the project."""
+    key = f"reached by {rule.meta.code}"
+    known = project.memory.get(key)
+    if not isinstance(known, frozenset):
+        known = project.memory[key] = rule.reached(project)
+    return known

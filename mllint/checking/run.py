@@ -8,17 +8,17 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mllint.analysis.index import SyntaxFault
 from mllint.checking.cache import Cache, Entry, Stamp
-from mllint.checking.engine import Survey, ask_project, finish, survey, syntax_error
+from mllint.checking.engine import Survey, answer, survey, syntax_error
 from mllint.checking.packs import builtin_rules
 from mllint.checking.projects import Projects
 from mllint.checking.report import Report
-from mllint.diagnostic import Problem
 from mllint.checking.ruleset import RuleSet
 from mllint.checking.select import Selection
+from mllint.diagnostic import Problem
 from mllint.reading.files import Target, Unreadable, read, stamp
 from mllint.reading.notebook import read_notebook
 from mllint.reading.source import DecodeFailure, Source, read_source
@@ -41,12 +41,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One file after the first look: a report, a problem, or a survey that still has to ask the project."""
+    """One file after the first look: a survey or a problem."""
 
     target: Target
-    report: Report | None = None
-    problem: Problem | None = None
     survey: Survey | None = None
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +73,48 @@ def run(
 ) -> Outcome:
     """Check every target once. ``tick`` is told how many files are done."""
     stamps = {target.absolute: stamp(target.absolute) for target in targets}
+    rules = RuleSet(builtin_rules(), plan.selection)
     reports: list[Report] = []
     fresh: list[Target] = []
     for target in targets:
-        report = _recalled(target, stamps[target.absolute], plan, cache, projects)
+        report = _recalled(target, stamps[target.absolute], rules, plan, cache, projects)
         if report is None:
             fresh.append(target)
         else:
             reports.append(report)
     problems: list[Problem] = []
     waiting: list[Result] = []
-    for done, result in enumerate(_surveys(fresh, stamps, plan), start=len(reports) + 1):
+    for done, result in enumerate(_surveys(fresh, stamps, rules, plan), start=len(reports) + 1):
         tick(done)
         if result.problem is not None:
             problems.append(result.problem)
-        elif result.report is not None:
-            reports.append(result.report)
-            _remember(cache, result.target, stamps, result.report, "")
         else:
             waiting.append(result)
-    for result in _answered(waiting, plan, projects):
-        if result.problem is not None:
-            problems.append(result.problem)
-        elif result.report is not None:
-            reports.append(result.report)
-            _remember(cache, result.target, stamps, result.report, projects.digest(result.target))
+    # In path order, so that what the project's questions remember never depends on which worker was first.
+    for result in sorted(waiting, key=lambda result: result.target.path):
+        try:
+            report = _final(result, rules, plan, projects)
+        except (Unreadable, DecodeFailure) as failure:  # changed since the first look
+            problems.append(Problem(result.target.path, str(failure)))
+            continue
+        reports.append(report)
+        _remember(cache, result, stamps[result.target.absolute], report, projects)
     reports.sort(key=lambda report: report.path)
     problems.sort(key=lambda problem: problem.path)
     return Outcome(tuple(reports), tuple(problems))
 
 
-def _recalled(target: Target, now: Stamp | None, plan: Plan, cache: Cache, projects: Projects) -> Report | None:
+def _recalled(
+    target: Target, now: Stamp | None, rules: RuleSet, plan: Plan, cache: Cache, projects: Projects
+) -> Report | None:
     """A cached report, if it still holds; the source is read again only where findings have to be shown."""
     entry = cache.entries.get(target.absolute)
-    if entry is None or entry.stamp != now or (entry.project and entry.project != projects.digest(target)):
+    if entry is None or entry.stamp != now:
         return None
+    if entry.project and entry.project != projects.digest(target):
+        if entry.asked or rules.reached(entry.waiting, projects.of(target), target.absolute):
+            return None
+        cache.put(target.absolute, replace(entry, project=projects.digest(target)))
     source = None
     if entry.diagnostics:
         try:
@@ -118,30 +124,26 @@ def _recalled(target: Target, now: Stamp | None, plan: Plan, cache: Cache, proje
     return Report(target.path, entry.diagnostics, source, entry.suppressed)
 
 
-def _remember(
-    cache: Cache, target: Target, stamps: dict[str, Stamp | None], report: Report, project: str
-) -> None:
-    known = stamps[target.absolute]
-    if known is not None and not report.crashed:
-        cache.put(target.absolute, Entry(known, project, report.suppressed, report.diagnostics))
+def _final(result: Result, rules: RuleSet, plan: Plan, projects: Projects) -> Report:
+    """The report after the second look, which only files take whose rules ask about other files."""
+    target, first = result.target, result.survey
+    assert first is not None, "a result without a problem has a survey"
+    if not first.asking and not first.waiting:
+        return first.report
+    project = projects.of(target)
+    if not first.asking and not rules.reached(first.waiting, project, target.absolute):
+        return first.report
+    source = load(target, plan.max_file_size)
+    return answer(source, rules, first, project, target.absolute, ignore_noqa=plan.ignore_noqa)
 
 
-def _answered(waiting: Sequence[Result], plan: Plan, projects: Projects) -> Iterator[Result]:
-    """The second look at files whose rules asked about other files; there are few, so it is taken here."""
-    if not waiting:
+def _remember(cache: Cache, result: Result, now: Stamp | None, report: Report, projects: Projects) -> None:
+    target, first = result.target, result.survey
+    if not cache.path or now is None or report.crashed or first is None:
         return
-    rules = RuleSet(builtin_rules(), plan.selection)
-    for result in sorted(waiting, key=lambda result: result.target.path):
-        target, first = result.target, result.survey
-        assert first is not None, "only surveyed files wait"
-        try:
-            source = load(target, plan.max_file_size)
-        except (Unreadable, DecodeFailure) as failure:  # changed since the first look
-            yield Result(target, problem=Problem(target.path, str(failure)))
-            continue
-        rest = ask_project(source, rules, first, projects.of(target), target.absolute)
-        report = finish(source, rules, (*first.diagnostics, *rest), ignore_noqa=plan.ignore_noqa)
-        yield Result(target, report=report)
+    depends = projects.digest(target) if first.asking or first.waiting else ""
+    asked = report is not first.report
+    cache.put(target.absolute, Entry(now, depends, asked, first.waiting, report.suppressed, report.diagnostics))
 
 
 # -- the first look, here or in workers ------------------------------------------------------------------------
@@ -154,11 +156,8 @@ def examine(target: Target, rules: RuleSet, plan: Plan) -> Result:
     except Unreadable as failure:
         return Result(target, problem=Problem(target.path, str(failure)))
     except DecodeFailure as failure:
-        return Result(target, report=_undecodable(target, rules, failure))
-    first = survey(source, rules)
-    if first.pending:
-        return Result(target, survey=first)
-    return Result(target, report=finish(source, rules, first.diagnostics, ignore_noqa=plan.ignore_noqa))
+        return Result(target, Survey(_undecodable(target, rules, failure)))
+    return Result(target, survey(source, rules, ignore_noqa=plan.ignore_noqa))
 
 
 def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Report:
@@ -168,10 +167,11 @@ def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Repo
     return Report(target.path, found, source)
 
 
-def _surveys(targets: Sequence[Target], stamps: dict[str, Stamp | None], plan: Plan) -> Iterator[Result]:
+def _surveys(
+    targets: Sequence[Target], stamps: dict[str, Stamp | None], rules: RuleSet, plan: Plan
+) -> Iterator[Result]:
     sizes = {target.absolute: (stamps[target.absolute] or (0, 0))[1] for target in targets}
     if plan.jobs == 1 or len(targets) < 2 or sum(sizes.values()) < _POOL_BYTES:
-        rules = RuleSet(builtin_rules(), plan.selection)
         with _collector_off():
             for target in targets:
                 yield examine(target, rules, plan)

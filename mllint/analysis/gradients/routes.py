@@ -9,7 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mllint.analysis.flow import (
+from mllint.analysis.gradients.files import Files
+from mllint.analysis.gradients.flow import (
     ALWAYS,
     Amount,
     Fill,
@@ -22,7 +23,7 @@ from mllint.analysis.flow import (
     arguments_of,
     own_label,
 )
-from mllint.analysis.flow_files import Files
+from mllint.analysis.gradients.sources import SOURCE_PHRASES
 
 if TYPE_CHECKING:
     from mllint.analysis.index import FileIndex
@@ -38,13 +39,8 @@ _SHARED: Number = ("", None)
 _MEMORY = "gradient routes"
 
 
-def gradient_fills(
-    index: FileIndex, absolute_path: str, project: Project | None, data: bytes | None = None
-) -> tuple[GradientFill, ...]:
-    """The large negative fills of one file on gradients, from this file or handed in by others of the project.
-
-    ``data`` is the file's text where it may differ from what the project would load.
-    """
+def gradient_fills(index: FileIndex, absolute_path: str, project: Project | None) -> tuple[GradientFill, ...]:
+    """The large negative fills of one file on gradients, from this file or handed in by others of the project."""
     if not any(
         flow.unread or flow.fills or any(_fill_argument(handover) for handover in flow.handovers)
         for flow in index.flows
@@ -54,17 +50,22 @@ def gradient_fills(
     routes.follow([absolute_path])
     found = {_key(fill): fill for fill in routes.fills(absolute_path)}
     if project is not None and absolute_path in project.files:
-        for fill in _whole(project, absolute_path, data).fills(absolute_path):
+        for fill in _whole(project).fills(absolute_path):
             found.setdefault(_key(fill), fill)
     return tuple(found[key] for key in sorted(found))
 
 
-def _whole(project: Project, path: str, data: bytes | None) -> Routes:
+def files_with_gradients(project: Project) -> frozenset[str]:
+    """The files of a project that a gradient enters or is handed to."""
+    return frozenset(path for path, _ in _whole(project).came)
+
+
+def _whole(project: Project) -> Routes:
     """All routes of a project, followed once."""
     known = project.memory.get(_MEMORY)
     if isinstance(known, Routes):
         return known
-    routes = Routes(project, {}, {path: data} if data is not None else {})
+    routes = Routes(project, {})
     routes.follow(_source_files(project))
     project.memory[_MEMORY] = routes
     return routes
@@ -80,8 +81,6 @@ def _fill_argument(handover: Handover) -> bool:
 
 
 def _source_files(project: Project) -> list[str]:
-    from mllint.analysis.gradients import SOURCE_PHRASES
-
     return sorted(path for path in project.containing((SOURCE_PHRASES,)) if path.endswith(".py"))
 
 

@@ -9,12 +9,12 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mllint.analysis.fills import NOTHING, UNKNOWN, Value, amount, derived, spot_of
-from mllint.analysis.flow import Amount, Handover, Passed, arguments_of, own_label
+from mllint.analysis.gradients.fills import NOTHING, UNKNOWN, Value, amount, derived, spot_of
+from mllint.analysis.gradients.flow import Amount, Handover, Passed, arguments_of, own_label
 from mllint.analysis.names import dotted_name
 
 if TYPE_CHECKING:
-    from mllint.analysis.taint_values import Expressions
+    from mllint.analysis.gradients.taint_values import Expressions
 
 
 def hand_over(frame: Expressions, node: ast.Call, function: Value) -> Value:

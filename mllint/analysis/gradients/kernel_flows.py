@@ -10,8 +10,8 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
-from mllint.analysis.fills import LARGE, spot_of
-from mllint.analysis.flow import Amount, Fill, Flow, Handover, Passed, Spot, own_label
+from mllint.analysis.gradients.fills import LARGE, spot_of
+from mllint.analysis.gradients.flow import Amount, Fill, Flow, Handover, Passed, Spot, own_label
 
 _IS_KERNEL = re.compile(r"__global__|__device__|__kernel\b|kernel\s+void|\.entry\b|\.func\b|torch::Tensor")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.S)
@@ -43,7 +43,7 @@ def kernel_flows(texts: Mapping[str, ast.expr], called: Iterable[str]) -> list[F
         if text is None:
             continue
         if _IS_KERNEL.search(text):
-            from mllint.analysis.kernel_ptx import ptx_flows
+            from mllint.analysis.gradients.kernel_ptx import ptx_flows
 
             reader = ptx_flows if ".entry" in text or ".func" in text else c_flows
             found += reader(text, token, spot_of(node))

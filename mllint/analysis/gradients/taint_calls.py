@@ -10,7 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mllint.analysis.callees import (
+from mllint.analysis.gradients.callees import (
     APPLIERS,
     WRAPPERS,
     callee_of,
@@ -20,7 +20,7 @@ from mllint.analysis.callees import (
     registered,
     resolved,
 )
-from mllint.analysis.fill_calls import (
+from mllint.analysis.gradients.fill_calls import (
     POINTER_MAKERS,
     argument_at,
     constant_of,
@@ -30,15 +30,15 @@ from mllint.analysis.fill_calls import (
     pointed_at,
     stored,
 )
-from mllint.analysis.fills import UNKNOWN, Value, derived, without_tokens
-from mllint.analysis.gradient_sources import REGISTRARS
-from mllint.analysis.handovers import hand_over
+from mllint.analysis.gradients.fills import UNKNOWN, Value, derived, without_tokens
+from mllint.analysis.gradients.handovers import hand_over
+from mllint.analysis.gradients.sources import REGISTRARS
+from mllint.analysis.gradients.tensor_words import ARITHMETIC, CHOOSERS, NUMERIC, QUERIES, RANKERS, RESHAPES, TRIANGLES
 from mllint.analysis.names import dotted_name
-from mllint.analysis.tensor_words import ARITHMETIC, CHOOSERS, NUMERIC, QUERIES, RANKERS, RESHAPES, TRIANGLES
 
 if TYPE_CHECKING:
-    from mllint.analysis.gradient_scopes import Function
-    from mllint.analysis.taint_values import Expressions
+    from mllint.analysis.gradients.scopes import Function
+    from mllint.analysis.gradients.taint_values import Expressions
 
 #: Names that say "gradient": the result of an unknown function of a gradient is one only if it is called so.
 _GRADIENT_NAME = re.compile(
@@ -54,7 +54,7 @@ def names_gradient(name: str) -> bool:
 
 def define(frame: Expressions, node: Function, name: str) -> Value:
     """A function inside a function: read it with the names around it, and let its name stand for it."""
-    from mllint.analysis.taint import read_unit
+    from mllint.analysis.gradients.taint import read_unit
 
     qualname = f"{frame.unit.qualname}.{name}" if frame.unit.qualname else name
     value = Value(callee="@" + qualname)

@@ -9,11 +9,11 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mllint.analysis.fills import LARGE, NOTHING, UNKNOWN, Value, derived, float_of, folded, without_tokens
+from mllint.analysis.gradients.fills import LARGE, NOTHING, UNKNOWN, Value, derived, float_of, folded, without_tokens
 from mllint.analysis.names import dotted_name
 
 if TYPE_CHECKING:
-    from mllint.analysis.taint_values import Expressions
+    from mllint.analysis.gradients.taint_values import Expressions
 
 
 #: A constant as a tensor: its name and where the constant is among the arguments.

@@ -9,9 +9,9 @@ import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from mllint.analysis.fills import Value
-from mllint.analysis.flow import Fill, Handover
-from mllint.analysis.gradient_sources import (
+from mllint.analysis.gradients.fills import Value
+from mllint.analysis.gradients.flow import Fill, Handover
+from mllint.analysis.gradients.sources import (
     autograd_classes,
     custom_gradients,
     is_device_code,
@@ -76,7 +76,9 @@ class Reading:
     def draft(self, qualname: str) -> Draft:
         """The facts of a function; reads it first where it has not been. In a recursion: what is known so far."""
         if qualname not in self.drafts and qualname not in self.busy and qualname in self.units:
-            from mllint.analysis.taint import read_unit  # the two need each other: a call is read by reading its callee
+            from mllint.analysis.gradients.taint import (
+                read_unit,  # the two need each other: a call is read by reading its callee
+            )
 
             read_unit(self, self.units[qualname])
         return self.drafts.get(qualname) or Draft()

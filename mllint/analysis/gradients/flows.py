@@ -8,16 +8,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from mllint.analysis.fills import Value, joined
-from mllint.analysis.flow import Flow, GradientFill
-from mllint.analysis.gradient_scopes import Draft, Reading, Unit, collect, defaults_of, definitions
-from mllint.analysis.gradient_sources import REGISTRARS, has_source
-from mllint.analysis.kernel_flows import kernel_flows
-from mllint.analysis.routes import gradient_fills
-from mllint.analysis.taint import Frame, read_unit
-
-#: One of these stands in every file that hands a gradient to a function of its own.
-SOURCE_PHRASES = ("def backward", "def vjp", "custom_gradient", "RegisterGradient", "backward = ", *sorted(REGISTRARS))
+from mllint.analysis.gradients.fills import Value, joined
+from mllint.analysis.gradients.flow import Flow
+from mllint.analysis.gradients.kernel_flows import kernel_flows
+from mllint.analysis.gradients.scopes import Draft, Reading, Unit, collect, defaults_of, definitions
+from mllint.analysis.gradients.sources import SOURCE_PHRASES
+from mllint.analysis.gradients.taint import Frame, read_unit
 
 _SOURCES = tuple(phrase.encode() for phrase in SOURCE_PHRASES)
 
@@ -25,14 +21,13 @@ _SOURCES = tuple(phrase.encode() for phrase in SOURCE_PHRASES)
 _UNREAD = (Flow("", unread=True),)
 
 
-def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes | None = None) -> tuple[Flow, ...]:
+def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes) -> tuple[Flow, ...]:
     """One `Flow` for each function of a file that receives, passes on or fills what may be a gradient.
 
     Only files in which a gradient enters are read (20 of transformers' 2,860); for all others one flow says
-    ``unread``, and `routes` reads them where it has to. ``data`` is the file's text; without it, statements
-    are searched instead, which costs more.
+    ``unread``, and `routes` reads them where it has to. ``data`` is the file's text.
     """
-    if any(phrase in data for phrase in _SOURCES) if data is not None else has_source(tree.body):
+    if any(phrase in data for phrase in _SOURCES):
         return read_flows(tree, aliases)
     return _UNREAD
 
@@ -133,6 +128,3 @@ def _hold(reading: Reading, name: str, value: Value) -> None:
     plain = Value(number=value.number, callee=value.callee, bound=value.bound, text=value.text)
     known = reading.attributes.get(name)
     reading.attributes[name] = plain if known is None else joined(known, plain)
-
-
-__all__ = ["SOURCE_PHRASES", "Flow", "GradientFill", "flows", "gradient_fills", "read_flows"]

@@ -9,7 +9,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mllint.analysis.flow import Flow
+from mllint.analysis.gradients.flow import Flow
 
 if TYPE_CHECKING:
     from mllint.analysis.index import FileIndex
@@ -21,11 +21,10 @@ _HOPS = 8
 
 @dataclass
 class Files:
-    """Files by path. ``texts`` wins over what the project would load; ``done`` are the files that were read for this."""
+    """Files by path; ``done`` are those that were read for this."""
 
     project: Project | None
     indexes: dict[str, FileIndex]
-    texts: dict[str, bytes] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     flows: dict[str, dict[str, Flow]] = field(default_factory=dict)
 
@@ -51,10 +50,10 @@ class Files:
             return False
         self.done.add(path)
         index = self.index(path)
-        data = self.texts.get(path) or self.project.load_bytes(path)
+        data = self.project.load_bytes(path)
         if index is None or data is None or not any(flow.unread for flow in index.flows):
             return False
-        from mllint.analysis.gradients import read_flows
+        from mllint.analysis.gradients.flows import read_flows
 
         try:
             tree = ast.parse(data)

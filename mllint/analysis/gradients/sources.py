@@ -28,6 +28,9 @@ REGISTRARS: Mapping[str, tuple[tuple[int | str, ...], int, int | None]] = {
     "custom_vjp": ((2, "backward_fn"), -1, None),
 }
 
+#: One of these stands in every file that hands a gradient to a function of its own.
+SOURCE_PHRASES = ("def backward", "def vjp", "custom_gradient", "RegisterGradient", "backward = ", *sorted(REGISTRARS))
+
 #: Parameters of a backward that hold no gradient, whatever library it is of.
 _NO_GRADIENT = frozenset(
     {"self", "ctx", "cls", "variables", "req", "in_data", "out_data", "aux", "indexes", "upstream"}
@@ -123,42 +126,3 @@ def _decorated(decorator: ast.expr, aliases: Mapping[str, str], *names: str) -> 
     head, dot, rest = written.partition(".")
     dotted = aliases.get(head, head) + dot + rest
     return dotted.rpartition(".")[2] in names and "torch.jit" not in dotted and not dotted.startswith("jax.")
-
-
-def has_source(body: list[ast.stmt]) -> bool:
-    """Does some statement define a backward or register one?"""
-    pending = list(body)
-    while pending:
-        statement = pending.pop()
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)) and (
-            statement.name in ("backward", "vjp") or any(_marks_source(item) for item in statement.decorator_list)
-        ):
-            return True
-        if _registers(getattr(statement, "value", None)):
-            return True
-        for block in ("body", "orelse", "finalbody"):
-            pending.extend(getattr(statement, block, ()))
-        for handler in getattr(statement, "handlers", ()) or getattr(statement, "cases", ()):
-            pending.extend(handler.body)
-    return False
-
-
-def _registers(value: object) -> bool:
-    """``x.register_hook(f)``, also as an argument of another call (``handles.append(...)``) or as each item of a list."""
-    if isinstance(value, (ast.ListComp, ast.GeneratorExp)):
-        value = value.elt
-    if not isinstance(value, ast.Call):
-        return False
-    inner = (item.func for item in value.args if isinstance(item, ast.Call))
-    return any(_last_name(function) in REGISTRARS for function in (value.func, *inner))
-
-
-def _marks_source(decorator: ast.expr) -> bool:
-    name = _last_name(decorator.func if isinstance(decorator, ast.Call) else decorator)
-    return name in REGISTRARS or name in ("custom_gradient", "RegisterGradient")
-
-
-def _last_name(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

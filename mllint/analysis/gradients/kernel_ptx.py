@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import struct
 
-from mllint.analysis.fills import LARGE
-from mllint.analysis.flow import Flow, Spot
-from mllint.analysis.kernel_flows import COMMENT, Body, closing, parameters_in
+from mllint.analysis.gradients.fills import LARGE
+from mllint.analysis.gradients.flow import Flow, Spot
+from mllint.analysis.gradients.kernel_flows import COMMENT, Body, closing, parameters_in
 
 _ENTRY = re.compile(r"\.(?:entry|func)\s+(\w+)\s*\(([^()]*)\)[^{]*\{")
 _INSTRUCTION = re.compile(r"(?:^|;|\{|:)\s*(@!?%\w+\s+)?([a-z][\w.]*)\s+([^;{}]*)(?=;)")

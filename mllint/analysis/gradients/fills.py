@@ -10,8 +10,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mllint.analysis.flow import Amount, Spot
-from mllint.analysis.tensor_words import NUMERIC
+from mllint.analysis.gradients.flow import Amount, Spot
+from mllint.analysis.gradients.tensor_words import NUMERIC
 
 #: From here down a fill is large: real masks use -1e4, -65504, -1e9, -1e30, the dtype's least value or -inf.
 LARGE = -1e3

@@ -9,12 +9,12 @@ import ast
 from collections.abc import Iterable
 from dataclasses import replace
 
-from mllint.analysis import fill_calls, taint_calls
-from mllint.analysis.fills import NOTHING, UNKNOWN, Value, derived, joined
-from mllint.analysis.flow import own_label
-from mllint.analysis.gradient_scopes import Environment, Reading, Unit
+from mllint.analysis.gradients import fill_calls, taint_calls
+from mllint.analysis.gradients.fills import NOTHING, UNKNOWN, Value, derived, joined
+from mllint.analysis.gradients.flow import own_label
+from mllint.analysis.gradients.scopes import Environment, Reading, Unit
+from mllint.analysis.gradients.taint_values import Expressions
 from mllint.analysis.names import dotted_name
-from mllint.analysis.taint_values import Expressions
 
 #: After so many passes over a loop's body nothing new is learned (names are copied along chains of this length).
 _PASSES = 4

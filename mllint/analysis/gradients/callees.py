@@ -9,15 +9,15 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mllint.analysis.fill_calls import argument_at
-from mllint.analysis.fills import UNKNOWN, Value, spot_of
-from mllint.analysis.flow import ALWAYS, Amount, Handover, Passed
-from mllint.analysis.gradient_sources import REGISTRARS
+from mllint.analysis.gradients.fill_calls import argument_at
+from mllint.analysis.gradients.fills import UNKNOWN, Value, spot_of
+from mllint.analysis.gradients.flow import ALWAYS, Amount, Handover, Passed
+from mllint.analysis.gradients.sources import REGISTRARS
+from mllint.analysis.gradients.tensor_words import NUMERIC
 from mllint.analysis.names import dotted_name
-from mllint.analysis.tensor_words import NUMERIC
 
 if TYPE_CHECKING:
-    from mllint.analysis.taint_values import Expressions
+    from mllint.analysis.gradients.taint_values import Expressions
 
 
 #: Calls that give back a function which does what the one they are given does.

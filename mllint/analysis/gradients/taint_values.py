@@ -8,12 +8,22 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
-from mllint.analysis import callees, fill_calls, taint_calls
-from mllint.analysis.fills import NOTHING, UNKNOWN, Value, amount, derived, joined, named_number, negated, spot_of
-from mllint.analysis.flow import Fill
-from mllint.analysis.gradient_scopes import Draft, Environment, Reading, Unit
+from mllint.analysis.gradients import callees, fill_calls, taint_calls
+from mllint.analysis.gradients.fills import (
+    NOTHING,
+    UNKNOWN,
+    Value,
+    amount,
+    derived,
+    joined,
+    named_number,
+    negated,
+    spot_of,
+)
+from mllint.analysis.gradients.flow import Fill
+from mllint.analysis.gradients.scopes import Draft, Environment, Reading, Unit
+from mllint.analysis.gradients.tensor_words import QUERIES
 from mllint.analysis.names import dotted_name
-from mllint.analysis.tensor_words import QUERIES
 
 #: Attributes of a tensor that are made of its elements.
 _VIEWS = frozenset({"T", "mT", "H", "mH", "real", "imag", "data", "grad", "values", "at", "base", "flat"})
