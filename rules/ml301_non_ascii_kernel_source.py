@@ -12,10 +12,6 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from mllint.analysis.bindings import quote_at
-from mllint.analysis.kernels import Kernel, code_and_comments
-from mllint.analysis.loading import place_elsewhere
-from mllint.analysis.strings import contiguous
 from mllint.diagnostic import Diagnostic, Fix, Place, Related, Safety, Severity
 from mllint.reading.located import HOLE
 from mllint.reading.plain import PUNCTUATION, in_ascii
@@ -23,6 +19,7 @@ from mllint.rule import NON_ASCII, Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
+    from mllint.analysis.kernels import Kernel
 
 #: Calls that compile source text: a file with one of them is read even if it is ASCII, for what it loads or imports.
 _COMPILING = (
@@ -203,6 +200,8 @@ def _lines(kernel: Kernel) -> list[list[_Hit]]:
 
 
 def _hits(kernel: Kernel) -> Iterator[_Hit]:
+    from mllint.analysis.kernels import code_and_comments
+
     text = kernel.source.text
     for region in code_and_comments(kernel):
         piece = text[region.start : region.end]
@@ -222,6 +221,8 @@ def _hits(kernel: Kernel) -> Iterator[_Hit]:
 
 def _on_line(kernel: Kernel, hits: Sequence[_Hit], ctx: Context) -> Diagnostic:
     """One finding for one line of a kernel of this file, at its first run of characters."""
+    from mllint.analysis.strings import contiguous
+
     first = last = hits[0].at
     for hit in hits[1:]:
         if hit.at != last + 1 or not contiguous(kernel.source, last, hit.at + 1):
@@ -234,6 +235,8 @@ def _on_line(kernel: Kernel, hits: Sequence[_Hit], ctx: Context) -> Diagnostic:
 
 def _elsewhere(kernel: Kernel, lines: Sequence[Sequence[_Hit]], ctx: Context) -> Diagnostic:
     """One finding at the call that loads a kernel from another file, pointing at the worst lines there."""
+    from mllint.analysis.loading import place_elsewhere
+
     worst = max(line[0].severity.rank for line in lines)
     chosen = [line for line in lines if line[0].severity.rank == worst]
     text, related, first = kernel.source.text, [], None
@@ -265,6 +268,8 @@ def _shown(character: str) -> str:
 
 def _fix(kernel: Kernel, hits: Sequence[_Hit], ctx: Context) -> Fix | None:
     """ASCII for every character of a finding, if there is one for each."""
+    from mllint.analysis.bindings import quote_at
+
     edits = []
     known = all(hit.commented and kernel.source.text[hit.at] in PUNCTUATION for hit in hits)
     for hit in hits:

@@ -104,7 +104,10 @@ class KillByPattern(Rule):
         name="kill-by-pattern",
         severity=Severity.ERROR,
         since="0.1.0",
-        triggers=(("kill", "psutil"), ("pkill", "killall", "grep", "awk", "pidof", "psutil", "-C")),
+        triggers=(
+            ("kill", "terminate", "send_signal"),
+            ("pkill", "killall", "grep", "awk", "pidof", "process_iter", "psutil.pids", "-C"),
+        ),
         fix=Safety.DISPLAY,
     )
 

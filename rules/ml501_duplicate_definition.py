@@ -135,7 +135,12 @@ def _repeated(body: Sequence[libcst.BaseStatement], ctx: Context) -> Iterator[Di
         if _is_meant(statement, ctx) or _other_cell(first, statement, ctx):
             continue
         if not used_between(name, body, before, position, ctx):
-            yield _finding(first, statement, mentioned_later(name, body[before + 1 : position], ctx), ctx)
+            late = mentioned_later(name, body[before + 1 : position], ctx)
+            yield _finding(first, statement, late, name in _defined(body[position + 1 :]), ctx)
+
+
+def _defined(body: Sequence[libcst.BaseStatement]) -> set[str]:
+    return {statement.name.value for statement in body if isinstance(statement, (cst.FunctionDef, cst.ClassDef))}
 
 
 def _registers(node: Definition, ctx: Context) -> bool:
@@ -200,7 +205,8 @@ def _other_cell(first: Definition, second: Definition, ctx: Context) -> bool:
     return place(ctx.span(first)[0]).cell != place(ctx.span(second)[0]).cell
 
 
-def _finding(first: Definition, second: Definition, late: bool, ctx: Context) -> Diagnostic:
+def _finding(first: Definition, second: Definition, late: bool, again: bool, ctx: Context) -> Diagnostic:
+    """``late``: code in between mentions the name and runs later. ``again``: a third definition follows."""
     line = ctx.source.place(ctx.span(first.name)[0]).row
     owner = ctx.ancestors[-1] if ctx.ancestors else None
     name = second.name.value
@@ -210,7 +216,7 @@ def _finding(first: Definition, second: Definition, late: bool, ctx: Context) ->
     elif _is_stub(second, _does_nothing) and not _is_stub(first, _does_nothing):
         rest = f"is defined again, as a placeholder; it replaces the definition in line {line}"
     elif late:
-        rest = f"is defined again; code in between runs later and gets this one, not line {line}"
+        rest = f"is defined again; code in between runs later and gets {'the last' if again else 'this'} one, not line {line}"
     elif name.startswith("test"):
         rest = f"is defined again; the test in line {line} never runs"
     else:

@@ -66,9 +66,10 @@ def places(text: str | bytes) -> list[tuple[int, int, str]]:
         ("# -*- coding: latin-1 -*-\ns = '\xe9'; bad = 1\n".encode("latin-1"), [(2, 10)]),
         ("x = 1\n\x0c\nbad = 2\n", [(3, 1)]),
         ("\x0cdef f():\n    return bad\n\x0c\nclass A:\n    bad = 1\n", [(2, 12), (5, 5)]),
+        ("\x0cbad = 1", [(1, 2)]),
         ("def f():\n\tif x:\n\t\treturn bad\n", [(3, 10)]),
     ],
-    ids=["plain", "no-final-newline", "bom", "crlf", "wide", "latin-1", "form-feed", "leading-form-feed", "tabs"],
+    ids=["plain", "no-final-newline", "bom", "crlf", "wide", "latin-1", "form-feed", "leading-form-feed", "form-feed-no-newline", "tabs"],
 )
 def test_places_are_exact_in_every_kind_of_file(text: str | bytes, expected: list[tuple[int, int]]) -> None:
     assert places(text) == [(row, column, "ML990") for row, column in expected]

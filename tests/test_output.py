@@ -413,8 +413,8 @@ def test_progress() -> None:
 def test_concise_is_light() -> None:
     """No heavy library, and no JSON, for the format that runs on every commit."""
     code = (
-        "import sys; from mllint.output.formats import render; from mllint.output.options import Options;"
-        "render('concise', [], Options()); print(sorted({'json', 'libcst', 'click', 'markdown_it', 'difflib'} & set(sys.modules)))"
+        "import sys; before = set(sys.modules); from mllint.output.formats import render; from mllint.output.options import Options;"
+        "render('concise', [], Options()); print(sorted({'json', 'libcst', 'click', 'markdown_it', 'difflib'} & (set(sys.modules) - before)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: How many names and sums one list may lead through.
 _DEPTH = 12
+#: Programs whose words are patterns.
+_TAKING_PATTERNS = frozenset({"pkill", "killall", "pgrep", "pidof"})
 _TOKEN = re.compile(r"'([^']*)'|\"([^\"]*)\"|(\S+)")
 
 
@@ -30,8 +32,11 @@ def words_of(node: cst.BaseExpression, ctx: Context, depth: int = 0) -> list[Arg
         for element in node.elements:
             if isinstance(element, cst.StarredElement):
                 found += _part(element.value, ctx, depth + 1)
-            else:
-                found.append(argument_at(element.value, ctx))
+                continue
+            word = argument_at(element.value, ctx)
+            if word.value.text == HOLE and any(earlier.value.text in _TAKING_PATTERNS for earlier in found):
+                word = _looped(element.value, ctx) or word
+            found.append(word)
         return found
     if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
         return _sum(node, ctx, depth)
@@ -53,6 +58,26 @@ def argument_at(node: cst.BaseExpression, ctx: Context) -> Argument:
     if text.text and start <= text.starts[0] and text.ends[-1] <= end:  # without the quotes, as a shell script's words
         start, end = text.starts[0], text.ends[-1]
     return argument(text, start, end)
+
+
+def _looped(node: cst.BaseExpression, ctx: Context) -> Argument | None:
+    """The variable of a loop over some texts as the one pattern ``(a|b)``; None where a text is not known."""
+    table = bindings(ctx)
+    if table is None or not isinstance(node, cst.Name):
+        return None
+    loops = [binding.node for binding in table.lookup(node)]
+    if not all(isinstance(loop, (cst.For, cst.CompFor)) for loop in loops):
+        return None
+    around = loops if len(loops) == 1 else [loop for loop in table.above(node) if loop in loops]
+    if not around or not isinstance(around[0].target, cst.Name):  # type: ignore[attr-defined]
+        return None
+    texts = [ctx.string(item) for item in table.elements(around[0].iter) or ()]  # type: ignore[attr-defined]
+    known = [text.text for text in texts if text is not None and not text.path and HOLE not in text.text]
+    if not known or len(known) != len(texts):
+        return None
+    start, end = ctx.span(node)
+    pattern = f"({'|'.join(known)})"
+    return argument(Located(pattern, (start,) * len(pattern), (end,) * len(pattern)), start, end)
 
 
 def _part(node: cst.BaseExpression, ctx: Context, depth: int) -> list[Argument]:

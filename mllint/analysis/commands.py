@@ -161,9 +161,9 @@ def _kept(node: cst.Assign | cst.AnnAssign, ctx: Context) -> tuple[Command, ...]
     if words is not None:
         return argv_commands(words, host="python") if len(words) > 1 else ()
     text = ctx.string(node.value)
-    if text is None or not _COMMAND_LINE.match(text.text):
-        return ()
-    return _scripted(text, node.value, ctx)
+    if text is None:
+        return _built(node.value, ctx)
+    return _scripted(text, node.value, ctx) if _COMMAND_LINE.match(text.text) else ()
 
 
 def _names_a_command(name: str) -> bool:
@@ -182,7 +182,27 @@ def _commands_of(expression: cst.BaseExpression, ctx: Context) -> tuple[Command,
     text = ctx.string(expression)
     if text is not None:
         return _scripted(text, expression, ctx)
-    return tuple(command for item in _looped(expression, ctx) for command in _commands_of(item, ctx))
+    looped = _looped(expression, ctx)
+    if looped:
+        return tuple(command for item in looped for command in _commands_of(item, ctx))
+    return _built(expression, ctx)
+
+
+def _built(expression: cst.BaseExpression, ctx: Context) -> tuple[Command, ...]:
+    """The command handed to a project's own helper that builds a longer one: ``_ssh_command(host, "pkill -f x")``."""
+    if not isinstance(expression, cst.Call):
+        return ()
+    parts = set(_last_name(expression.func, ctx).lower().split("_"))
+    if parts.isdisjoint(_COMMAND_NAME | {"ssh"}) or not parts.isdisjoint(_OTHER_NAME):
+        return ()
+    positional = [item.value for item in expression.args if item.keyword is None and not item.star]
+    return tuple(
+        command
+        for inner in _helped(positional, ctx)
+        for text in [ctx.string(inner)]
+        if text is not None
+        for command in _scripted(text, inner, ctx)
+    )
 
 
 def _looped(expression: cst.BaseExpression, ctx: Context) -> list[cst.BaseExpression]:

@@ -25,11 +25,17 @@ class Positions:
     def __init__(self, module: cst.Module, data: bytes) -> None:
         from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
 
-        written = _with_room(lambda: module.bytes)
-        self.exact = written == data
+        self._shift: list[int] | None = None
         wrapper = MetadataWrapper(module, unsafe_skip_copy=True)
         self._spans = _with_room(lambda: wrapper.resolve(ByteSpanPositionProvider))
-        self._shift = None if self.exact else _alignment(written, data)
+        # LibCST only ever drops text: equal length means equal text, and need not be written out to compare. The
+        # span counts a final newline even where the file has none.
+        added = 0 if module.has_trailing_newline else len(module.default_newline)
+        self.exact = self._spans[module].length == len(data) + added
+        if not self.exact:
+            written = _with_room(lambda: module.bytes)
+            self.exact = written == data
+            self._shift = None if self.exact else _alignment(written, data)
 
     def span(self, node: cst.CSTNode) -> tuple[int, int]:
         """First byte and one past the last byte of a node, whitespace around it excluded."""

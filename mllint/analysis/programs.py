@@ -13,7 +13,7 @@ from mllint.reading.located import HOLE
 _TRAINING = re.compile(
     r"(?:pre|re|post)?train(?:er|ers|ing|ed|s)?\d*|fine?tun(?:e|er|ed|ing)|finetun\w*|pretrain\w*|distill\w*"
     r"|sft|grpo|dpo|ppo|rlhf|eval|evals|evaluate|evaluation|evaluator|torchrun|torch|pytorch|deepspeed"
-    r"|megatron|accelerate|lightning|horovod|horovodrun|torchelastic|dataloader|dataloaders|multiprocessing|axolotl"
+    r"|megatron|accelerate|lightning|horovod|horovodrun|mpirun|mpiexec|torchelastic|dataloader|dataloaders|multiprocessing|axolotl"
 )
 _PYTHON = re.compile(r"i?python[\d.]*|py|pypy\d*")
 #: Programs and kinds of programs that hold no training run, whatever language they are written in.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,7 +241,7 @@ def findings_of(case: RuleCase) -> Iterator[Diagnostic]:
             yield from report.diagnostics
 
 
-VARIANTS = {
+VARIANTS: dict[str, Callable[[bytes], bytes]] = {
     "as written": lambda raw: raw,
     "CRLF": lambda raw: raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
     "BOM": lambda raw: b"\xef\xbb\xbf" + raw,

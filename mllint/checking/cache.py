@@ -5,7 +5,6 @@ May not: decide what to check, or be trusted over a changed file.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -84,7 +83,9 @@ def save_cache(cache: Cache) -> None:
 
 def cache_key(codes: Sequence[str], folders: Sequence[Path], extra: str = "") -> str:
     """Changes whenever mllint, Python, the rules' files or the selection do."""
-    digest = hashlib.sha256(f"{__version__} {sys.version_info[:3]} {','.join(codes)} {extra}".encode())
+    from hashlib import sha256  # loads OpenSSL, which a run without a cache saves
+
+    digest = sha256(f"{__version__} {sys.version_info[:3]} {','.join(codes)} {extra}".encode())
     for folder in folders:
         for entry in sorted(Path(folder).rglob("*.py")):
             status = entry.stat()
@@ -94,7 +95,9 @@ def cache_key(codes: Sequence[str], folders: Sequence[Path], extra: str = "") ->
 
 def project_digest(stamps: Mapping[str, Stamp | None]) -> str:
     """Changes whenever a file of the project does."""
-    digest = hashlib.sha256()
+    from hashlib import sha256
+
+    digest = sha256()
     for path in sorted(stamps):
         digest.update(f"{path} {stamps[path]};".encode())
     return digest.hexdigest()

@@ -88,12 +88,14 @@ def _findings(
         woken = [rule for rule in woken if rule.may_apply(shape)]
         if not woken:
             return ()
-    tree = parse(source)
-    if isinstance(tree, SyntaxFault):
-        return syntax_error(source, rules, tree)
-    if not woken:
-        return ()
-    index = build_index(tree, source.path, source.data)
+    index = project.index(absolute) if project is not None else None
+    if index is None:
+        tree = parse(source)
+        if isinstance(tree, SyntaxFault):
+            return syntax_error(source, rules, tree)
+        if not woken:
+            return ()
+        index = build_index(tree, source.path, source.data)
     return _run(source, rules, [rule for rule in woken if rule.narrow(index)], index, project, absolute)
 
 

@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from mllint.reading.in_markdown import is_shell
 from mllint.reading.source import Source
+
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
 
 def comment_spans(source: Source) -> Iterator[tuple[int, int]]:
@@ -116,36 +121,51 @@ def _yaml_end(source: Source, row: int) -> int:
 
 # --- Markdown ---------------------------------------------------------------------------------------------
 
-_FENCE = re.compile(rb"[ \t>]*(?:[-*+] +|\d+[.)] +)?(?P<mark>`{3,}|~{3,})(?P<info>.*)")
+def _tokens(source: Source) -> list[Token]:
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark").parse(source.text.replace("\r", " "))
 
 
 def _fences(source: Source) -> Iterator[tuple[int, int]]:
     """First and last row of each fenced code block, the fences included."""
-    opened, mark = 0, b""
-    for row in range(1, len(source.line_starts) + 1):
-        found = _FENCE.match(_line(source, row))
-        if found is None:
-            continue
-        if not opened:
-            if b"`" not in found["info"]:  # else it is an inline code span
-                opened, mark = row, found["mark"]
-        elif found["mark"].startswith(mark) and not found["info"].strip():
-            yield opened, row
-            opened = 0
-    if opened:
-        yield opened, len(source.line_starts)
+    for token in _tokens(source):
+        if token.type == "fence" and token.map is not None:
+            yield token.map[0] + 1, token.map[1]
 
 
 def _markdown_spans(source: Source) -> Iterator[tuple[int, int]]:
-    """``<!-- -->`` outside code blocks and ``#`` inside them."""
+    """``<!-- -->`` where it is HTML (not in code, not in a code span), and ``#`` inside shell blocks."""
+    for token in _tokens(source):
+        if token.map is None:
+            continue
+        first, last = token.map
+        if token.type == "fence" and is_shell(token.info):
+            for row in range(first + 2, last + 1):
+                yield from _hash_spans(source, row)
+        elif token.type == "html_block":
+            yield from _html_comments(source, first, last, [token.content.strip()])
+        elif token.type == "inline":
+            marked = [child for child in token.children or () if child.type in ("code_inline", "html_inline")]
+            if any(child.content.startswith("<!--") for child in marked if child.type == "html_inline"):
+                codes = [("" if child.type == "html_inline" else "`") + child.content for child in marked]
+                yield from _html_comments(source, first, last, codes)
+
+
+def _html_comments(source: Source, first: int, last: int, pieces: list[str]) -> Iterator[tuple[int, int]]:
+    """Comments among the pieces of HTML and code (behind a backtick) that stand, in order, in some rows."""
     starts = (*source.line_starts, len(source.data))
-    at = 0
-    for first, last in (*_fences(source), (len(starts), len(starts))):
-        for found in re.finditer(rb"<!--[\s\S]*?-->", source.data[at : starts[first - 1]]):
-            yield at + found.start(), at + found.end()
-        for row in range(first + 1, last):
-            yield from _hash_spans(source, row)
-        at = starts[min(last, len(starts) - 1)]
+    text = source.data[: starts[min(last, len(starts) - 1)]]
+    at = starts[first]
+    for piece in pieces:
+        written = piece.removeprefix("`").encode()
+        found = text.find(written, at)
+        if found < 0:  # a quote's or list's mark stands between two lines of it
+            continue
+        at = found + len(written)
+        if not piece.startswith("`"):
+            for comment in re.finditer(rb"<!--[\s\S]*?-->", text[found:at]):
+                yield found + comment.start(), found + comment.end()
 
 
 # --- C and its relatives ----------------------------------------------------------------------------------

@@ -80,9 +80,7 @@ class ProjectStore:
 
         def load_index(path: str) -> FileIndex | None:
             if path not in indexes:
-                text = source(path)
-                tree = parse(text) if text is not None else None
-                indexes[path] = None if tree is None or isinstance(tree, SyntaxFault) else build_index(tree, path, text.data)
+                indexes[path] = _index(source(path), path)
             return indexes[path]
 
         def load_bytes(path: str) -> bytes | None:
@@ -102,3 +100,11 @@ class ProjectStore:
             return passing[triggers]
 
         return Project(root, files, load_index, load_bytes, containing)
+
+
+def _index(source: Source | None, path: str) -> FileIndex | None:
+    """The index of a file; None where it cannot be read or is no Python."""
+    tree = parse(source) if source is not None else None
+    if source is None or tree is None or isinstance(tree, SyntaxFault):
+        return None
+    return build_index(tree, path, source.data)

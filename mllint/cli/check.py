@@ -13,9 +13,7 @@ import click
 
 from mllint.checking.cache import CACHE_FOLDER, Cache, cache_key, open_cache, save_cache
 from mllint.checking.packs import PackError, builtin_folder, builtin_rules
-from mllint.checking.patch import unified_diff
 from mllint.checking.projects import Projects, open_projects
-from mllint.checking.repair import allowed_safeties, repairs
 from mllint.checking.run import Outcome, Plan, run
 from mllint.checking.select import UnknownSelector, selection
 from mllint.cli.options import CheckOptions, check_options
@@ -111,21 +109,22 @@ def _fix(
 ) -> None:
     """Apply the fixes that the settings ask for, or with ``--diff`` only say what they would write."""
     settings = targets[0].settings
+    if not (settings.fix or options.fix_only or options.diff):
+        tally.reports += outcome.reports
+        return
+    from mllint.checking.repair import allowed_safeties, repairs
+
     reports = {report.path: report for report in outcome.reports}
-    if settings.fix or options.fix_only or options.diff:
-        by_path = {target.path: target for target in targets}
-        for repair in repairs(outcome.reports, by_path, plan, projects, allowed_safeties(settings.unsafe_fixes)):
-            path = repair.target.path
-            try:
-                if repair.outcome.changed and not options.diff:
-                    write_atomic(repair.target.absolute, repair.outcome.data)
-            except WriteFailed as failure:
-                tally.problems.append(Problem(path, str(failure)))
-                continue
-            if repair.outcome.changed and options.diff:
-                tally.diffs.append(unified_diff(path, repair.before, repair.outcome.data))
-            reports[path] = repair.outcome.left
-            tally.record(repair)
+    by_path = {target.path: target for target in targets}
+    for repair in repairs(outcome.reports, by_path, plan, projects, allowed_safeties(settings.unsafe_fixes)):
+        try:
+            if repair.outcome.changed and not options.diff:
+                write_atomic(repair.target.absolute, repair.outcome.data)
+        except WriteFailed as failure:
+            tally.problems.append(Problem(repair.target.path, str(failure)))
+            continue
+        reports[repair.target.path] = repair.outcome.left
+        tally.record(repair, options.diff)
     tally.reports += reports.values()
 
 

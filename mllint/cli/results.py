@@ -9,12 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mllint import __version__
 from mllint.checking.packs import builtin_rules
-from mllint.checking.repair import Repair
 from mllint.checking.report import Report
 from mllint.cli.options import CheckOptions
 from mllint.cli.terminal import use_color
@@ -23,6 +23,9 @@ from mllint.output.formats import MACHINE_FORMATS, render
 from mllint.output.options import Options
 from mllint.output.summary import counted, summary
 from mllint.settings import ConfigError, Settings
+
+if TYPE_CHECKING:
+    from mllint.checking.repair import Repair
 
 
 @dataclass
@@ -40,9 +43,13 @@ class Tally:
         """How many fixes were applied, or would be with ``--diff``."""
         return sum(map(len, self.fixed.values()))
 
-    def record(self, repair: Repair) -> None:
-        """Count what a repair applied and what it had to take back."""
+    def record(self, repair: Repair, show: bool) -> None:
+        """Count what a repair applied and what it had to take back; with ``show`` keep the difference for a patch."""
         if repair.outcome.changed:
+            if show:
+                from mllint.checking.patch import unified_diff
+
+                self.diffs.append(unified_diff(repair.target.path, repair.before, repair.outcome.data))
             self.fixed[repair.target.path] = [(code, name) for code, name, _ in repair.outcome.applied]
         if repair.outcome.rolled_back:
             self.left[repair.target.path] = [(bad.code, bad.name) for bad in repair.outcome.rolled_back]
@@ -84,15 +91,15 @@ def _findings(tally: Tally, settings: Settings, options: CheckOptions) -> str:
 
         as_json = settings.output_format == "json"
         return (statistics.render_json if as_json else statistics.render)(tally.reports, output)
-    text = render(settings.output_format, tally.reports, output)
+    found = any(report.diagnostics for report in tally.reports)
     if settings.output_format in MACHINE_FORMATS:
-        return text
+        return render(settings.output_format, tally.reports, output)
+    text = render(settings.output_format, tally.reports, output) if found else ""
     if settings.show_fixes and (tally.fixed or tally.left):
         from mllint.output import show_fixes
 
         text += show_fixes.render(tally.fixed, tally.left, color=output.color)
-    found = tally.fixes or any(report.diagnostics for report in tally.reports)
-    if options.quiet or (tally.problems and not found):  # what could not be checked has not passed
+    if options.quiet or (tally.problems and not found and not tally.fixes):  # what could not be checked has not passed
         return text
     return text + summary(tally.reports, output, tally.fixes)
 

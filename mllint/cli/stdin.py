@@ -11,7 +11,6 @@ import sys
 from mllint.analysis.index import SyntaxFault
 from mllint.checking.engine import check, syntax_error
 from mllint.checking.packs import builtin_rules
-from mllint.checking.patch import unified_diff
 from mllint.checking.projects import open_projects
 from mllint.checking.repair import Repair, allowed_safeties, fixable, repair
 from mllint.checking.report import Report
@@ -56,10 +55,8 @@ def check_stdin(options: CheckOptions, finder: Finder) -> int:
 def _shown(result: Repair, options: CheckOptions) -> Tally:
     """The fixed text on standard output, or the difference; what is left for the report."""
     tally = Tally([result.outcome.left])
-    tally.record(result)
-    if options.diff:
-        tally.diffs.append(unified_diff(result.target.path, result.before, result.outcome.data))
-    else:
+    tally.record(result, options.diff)
+    if not options.diff:
         sys.stdout.buffer.write(result.outcome.data)
         sys.stdout.buffer.flush()
     return tally

@@ -35,11 +35,16 @@ def pieces(page: Page) -> Iterator[Piece]:
         elif token.type == "inline":
             paragraph = token.content
         elif token.type == "fence":
-            if _language(token.info) in _LANGUAGES and token.map is not None:
+            if is_shell(token.info) and token.map is not None:
                 script = _script(page, token)
                 comments = re.findall(r"(?m)^\s*#.*$", script.text)
                 yield Piece(script, prose="\n".join(filter(None, [heading, paragraph, *comments])))
             paragraph = ""
+
+
+def is_shell(info: str) -> bool:
+    """Does a fence with this info string hold shell commands?"""
+    return _language(info) in _LANGUAGES
 
 
 def _language(info: str) -> str:

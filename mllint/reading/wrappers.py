@@ -93,6 +93,12 @@ _FORMS = {
     ),
 }
 
+_MPI = _form(
+    "-np -n -c -N -H -host --host -hostfile --hostfile -machinefile --machinefile -f -x -ppn -map-by --map-by -bind-to"
+    " --bind-to -wdir --prefix"
+)
+_FORMS |= {"mpirun": _MPI, "mpiexec": _MPI}
+
 #: Programs whose sub-command runs something: the words that lead to it.
 _SUBCOMMANDS = {
     "docker": _EXEC,
@@ -122,6 +128,8 @@ def inside(words: Sequence[Argument]) -> Inside | None:
         return _subcommand(name, words)
     if name == "gcloud":
         return _option_script(name, words, "--command")
+    if name == "ansible":
+        return _option_script(name, words, "-a", "--args")
     if name == "trap":
         given = len(words) > 2 and words[1].value.text.strip(" -")
         return Inside(name, scripts=(words[1].value,)) if given else None
@@ -156,7 +164,7 @@ def _after_options(words: Sequence[Argument], at: int, form: _Form) -> int:
             return at + 1
         if form.assignments and _ASSIGNMENT.match(text):
             at += 1
-        elif text.startswith("--"):
+        elif text.startswith("--") or text in form.valued:
             at += 2 if text in form.valued else 1
         elif text.startswith("-") and len(text) > 1:
             taking = next((i for i in range(1, len(text)) if "-" + text[i] in form.valued), 0)

@@ -1,4 +1,4 @@
-"""The default rules on fifteen pinned public packages: exactly the findings of ``findings.tsv``, all of them judged.
+"""The default rules on pinned public packages: exactly the findings of ``findings.tsv``, all of them judged.
 
 Needs the package index once (the packages are kept in ``.ecosystem/``): ``pytest -m ecosystem``.
 """
