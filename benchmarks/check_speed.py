@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "ecosystem"))
 
-from fetch import STORE, fetch, packages
+from fetch import STORE, fetch, packages  # noqa: E402
 
 RUNS = 5
 TORCHFIX = "torchfix==0.7.0"

@@ -22,11 +22,9 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn
 from mllint.diagnostic import Diagnostic, Safety, Severity
 
 if TYPE_CHECKING:
-    import libcst as cst
-
     from mllint.analysis.context import Context
     from mllint.analysis.index import FileIndex, Outline
-    from mllint.analysis.kernels import Kernel
+    from mllint.analysis.kernels.find import Kernel
     from mllint.analysis.project import Project
     from mllint.reading.shell import Command
 
@@ -129,4 +127,17 @@ def reads_kernels(rule: Rule) -> bool:
     return type(rule).visit_kernel is not Rule.visit_kernel
 
 
-__all__ = ["NON_ASCII", "Diagnostic", "Meta", "Rule", "Safety", "Severity", "Triggers", "reads_commands", "reads_files", "reads_kernels", "summary", "visited_nodes"]
+__all__ = [
+    "NON_ASCII",
+    "Diagnostic",
+    "Meta",
+    "Rule",
+    "Safety",
+    "Severity",
+    "Triggers",
+    "reads_commands",
+    "reads_files",
+    "reads_kernels",
+    "summary",
+    "visited_nodes",
+]

@@ -19,7 +19,7 @@ from mllint.rule import NON_ASCII, Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
-    from mllint.analysis.kernels import Kernel
+    from mllint.analysis.kernels.find import Kernel
 
 #: Calls that compile source text: a file with one of them is read even if it is ASCII, for what it loads or imports.
 _COMPILING = (
@@ -200,7 +200,7 @@ def _lines(kernel: Kernel) -> list[list[_Hit]]:
 
 
 def _hits(kernel: Kernel) -> Iterator[_Hit]:
-    from mllint.analysis.kernels import code_and_comments
+    from mllint.analysis.kernels.find import code_and_comments
 
     text = kernel.source.text
     for region in code_and_comments(kernel):
@@ -221,7 +221,7 @@ def _hits(kernel: Kernel) -> Iterator[_Hit]:
 
 def _on_line(kernel: Kernel, hits: Sequence[_Hit], ctx: Context) -> Diagnostic:
     """One finding for one line of a kernel of this file, at its first run of characters."""
-    from mllint.analysis.strings import contiguous
+    from mllint.analysis.strings.fold import contiguous
 
     first = last = hits[0].at
     for hit in hits[1:]:
@@ -235,7 +235,7 @@ def _on_line(kernel: Kernel, hits: Sequence[_Hit], ctx: Context) -> Diagnostic:
 
 def _elsewhere(kernel: Kernel, lines: Sequence[Sequence[_Hit]], ctx: Context) -> Diagnostic:
     """One finding at the call that loads a kernel from another file, pointing at the worst lines there."""
-    from mllint.analysis.loading import place_elsewhere
+    from mllint.analysis.strings.loading import place_elsewhere
 
     worst = max(line[0].severity.rank for line in lines)
     chosen = [line for line in lines if line[0].severity.rank == worst]
@@ -268,7 +268,7 @@ def _shown(character: str) -> str:
 
 def _fix(kernel: Kernel, hits: Sequence[_Hit], ctx: Context) -> Fix | None:
     """ASCII for every character of a finding, if there is one for each."""
-    from mllint.analysis.bindings import quote_at
+    from mllint.analysis.strings.bindings import quote_at
 
     edits = []
     known = all(hit.commented and kernel.source.text[hit.at] in PUNCTUATION for hit in hits)

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING
 
-from mllint.analysis.process_loops import call_ending_by_pattern
-from mllint.analysis.programs import aims_at_training, alternatives, names_training
-from mllint.analysis.selection import Picked, killed
+from mllint.analysis.commands.process_loops import call_ending_by_pattern
+from mllint.analysis.commands.programs import aims_at_training, alternatives, names_training
+from mllint.analysis.commands.selection import Picked, killed
 from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
 from mllint.reading.located import HOLE
 from mllint.reading.shell import Command, Word
@@ -106,7 +106,7 @@ class KillByPattern(Rule):
         since="0.1.0",
         triggers=(
             ("kill", "terminate", "send_signal"),
-            ("pkill", "killall", "grep", "awk", "pidof", "process_iter", "psutil.pids", "-C"),
+            ("pkill", "killall", "grep", "awk", "pidof", "process_iter", "pids(", "-C"),
         ),
         fix=Safety.DISPLAY,
     )

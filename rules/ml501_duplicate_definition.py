@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
-from mllint.analysis.between import mentioned_later, used_between
-from mllint.analysis.decorators import decorator_name, only_wraps
 from mllint.analysis.names import written_name
+from mllint.analysis.scopes.between import mentioned_later, used_between
+from mllint.analysis.scopes.decorators import decorator_name, only_wraps
 from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
 from mllint.lazy import cst
 from mllint.rule import Meta, Rule

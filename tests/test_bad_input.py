@@ -165,6 +165,6 @@ def test_a_kill_in_the_middle_of_a_fix_leaves_whole_files(project: Path) -> None
     contents = [(project / name).read_text("utf-8") for name in names]
     assert set(contents) <= {ptx, fixed}
     assert fixed in contents, "killed before the first fix: the test shows nothing"
-    code, rows, errors = check(project, "--fix", "--no-cache", ".")
+    _, rows, errors = check(project, "--fix", "--no-cache", ".")
     assert codes(rows) == [("ok.py", "ML501")], errors
     assert {(project / name).read_text("utf-8") for name in names} == {fixed}

@@ -69,7 +69,18 @@ def places(text: str | bytes) -> list[tuple[int, int, str]]:
         ("\x0cbad = 1", [(1, 2)]),
         ("def f():\n\tif x:\n\t\treturn bad\n", [(3, 10)]),
     ],
-    ids=["plain", "no-final-newline", "bom", "crlf", "wide", "latin-1", "form-feed", "leading-form-feed", "form-feed-no-newline", "tabs"],
+    ids=[
+        "plain",
+        "no-final-newline",
+        "bom",
+        "crlf",
+        "wide",
+        "latin-1",
+        "form-feed",
+        "leading-form-feed",
+        "form-feed-no-newline",
+        "tabs",
+    ],
 )
 def test_places_are_exact_in_every_kind_of_file(text: str | bytes, expected: list[tuple[int, int]]) -> None:
     assert places(text) == [(row, column, "ML990") for row, column in expected]
@@ -132,7 +143,9 @@ def test_selectors_are_as_specific_as_in_ruff() -> None:
     assert select(metas, chosen=("gradients",)).codes == {"ML201"}
 
 
-@pytest.mark.parametrize(("typo", "nearest"), [("ML502X", "ML501"), ("fill-in-bakward", "fill-in-backward"), ("gradient", "gradients")])
+@pytest.mark.parametrize(
+    ("typo", "nearest"), [("ML502X", "ML501"), ("fill-in-bakward", "fill-in-backward"), ("gradient", "gradients")]
+)
 def test_an_unknown_selector_names_the_nearest(typo: str, nearest: str) -> None:
     with pytest.raises(ValueError, match=f"`{nearest}`"):
         select([rule.meta for rule in builtin_rules()], chosen=(typo,))

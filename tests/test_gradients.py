@@ -339,4 +339,7 @@ def test_text_in_hand_wins_over_the_disk() -> None:
     changed = HELPERS.replace("-1e9", "0.0")
     index = build_index(ast.parse(changed), "/p/b.py", changed.encode())
     assert gradient_fills(index, "/p/b.py", whole) != (), "the project still reads the disk"
-    assert gradient_fills(index, "/p/b.py", whole.with_text("/p/b.py", read_source("b.py", "python", changed.encode()))) == ()
+    assert (
+        gradient_fills(index, "/p/b.py", whole.with_text("/p/b.py", read_source("b.py", "python", changed.encode())))
+        == ()
+    )

@@ -7,7 +7,7 @@ import pytest
 from test_strings import context
 
 from mllint.analysis.context import Context
-from mllint.analysis.kernels import KERNEL_NODES, Kernel, code_and_comments, file_kernel, python_kernels
+from mllint.analysis.kernels.find import KERNEL_NODES, Kernel, code_and_comments, file_kernel, python_kernels
 from mllint.analysis.walk import walk
 from mllint.reading.clike import regions
 from mllint.reading.located import HOLE

@@ -91,6 +91,11 @@ def test_magics(cell: str, wanted: str | None) -> None:
         ast.parse(got)
 
 
+def test_the_indentation_of_a_cell_is_taken_off_as_ipython_does() -> None:
+    source = notebook(code("    x = 1\n    if x:\n        y = 2\n"), code("\n  z = 3"))
+    assert source.text == "x = 1\nif x:\n    y = 2\n\n\n  z = 3\n"
+
+
 def test_newlines_and_half_characters() -> None:
     source = notebook(code("a = 1\r\nb = 2\rc = '\ud83d'"), code("d"))
     assert source.text == "a = 1\nb = 2\nc = '?'\nd\n"

@@ -22,6 +22,7 @@ from mllint.reading.files import kind_of
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ROOT / ".pre-commit-hooks.yaml"
 BAD = "def f():\n    return 1\n\n\ndef f():\n    return 2\n"
+# mllint: ignore[ML301] this is what the hook has to find
 FIXABLE = ".version 7.0\n.target sm_70\n// scale \N{EM DASH} in place\n"
 
 
@@ -187,5 +188,5 @@ def test_the_hook_passes_exactly_the_files_that_mllint_reads(name: str, tmp_path
     else:
         read = kind_of(name, path.read_bytes()) is not None
     for hook in hooks():
-        passed = bool(re.search(hook["files"], name)) and set(hook["types"]) <= tags_from_path(str(path))
+        passed = bool(re.search(hook["files"], name)) and bool(set(hook["types_or"]) & tags_from_path(str(path)))
         assert passed == read, hook["id"]

@@ -8,7 +8,7 @@ import pytest
 from mllint.analysis.context import Context, Shared
 from mllint.analysis.index import SyntaxFault, build_index, parse
 from mllint.analysis.project import Project
-from mllint.analysis.strings import contiguous, fold
+from mllint.analysis.strings.fold import contiguous, fold
 from mllint.analysis.walk import walk
 from mllint.diagnostic import Severity
 from mllint.reading.located import HOLE, Located

@@ -66,7 +66,7 @@ class Context:
         Follows literals, concatenation, ``%``, ``.format``, f-strings and names assigned once; what is unknown
         becomes `HOLE`.
         """
-        from mllint.analysis.strings import fold
+        from mllint.analysis.strings.fold import fold
 
         return fold(node, self)
 

@@ -151,7 +151,9 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
         names = outer if at_top else inner
         if isinstance(statement, ast.Import):
             for item in statement.names:
-                names[item.asname or item.name.partition(".")[0]] = item.name if item.asname else item.name.partition(".")[0]
+                names[item.asname or item.name.partition(".")[0]] = (
+                    item.name if item.asname else item.name.partition(".")[0]
+                )
         elif isinstance(statement, ast.ImportFrom):
             base = "." * statement.level + (statement.module or "")
             for item in statement.names:
@@ -184,7 +186,9 @@ def _define(body: list[ast.stmt], prefix: str, found: list[Definition]) -> None:
                     statement.lineno,
                     statement.end_lineno or statement.lineno,
                     () if isinstance(statement, ast.ClassDef) else parameters(statement.args),
-                    tuple(_callee_name(base) for base in statement.bases) if isinstance(statement, ast.ClassDef) else (),
+                    tuple(_callee_name(base) for base in statement.bases)
+                    if isinstance(statement, ast.ClassDef)
+                    else (),
                     tuple(_callee_name(decorator) for decorator in statement.decorator_list),
                 )
             )

@@ -20,9 +20,7 @@ class Gate:
         number = {phrase: position for position, phrase in enumerate(phrases)}
         number[NON_ASCII] = len(phrases)
         self._non_ascii = len(phrases)
-        self._groups = [
-            [frozenset(number[phrase] for phrase in group) for group in groups] for groups in trigger_sets
-        ]
+        self._groups = [[frozenset(number[phrase] for phrase in group) for group in groups] for groups in trigger_sets]
         self._automaton = BytesAhoCorasick([phrase.encode() for phrase in phrases]) if phrases else None
 
     def passing(self, data: bytes) -> list[int]:

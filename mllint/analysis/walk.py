@@ -18,8 +18,27 @@ _FIELDS: dict[type, tuple[str, ...]] = {}
 
 #: Field names that only ever hold punctuation and whitespace: nothing a rule visits stands below them.
 _TRIVIA = frozenset(
-    {"lpar", "rpar", "lbracket", "rbracket", "semicolon", "comma", "equal", "leading_lines", "lines_after_decorators", "header", "footer",
-     "trailing_whitespace", "newline", "dot", "indent", "encoding", "default_indent", "default_newline", "has_trailing_newline"}
+    {
+        "lpar",
+        "rpar",
+        "lbracket",
+        "rbracket",
+        "semicolon",
+        "comma",
+        "equal",
+        "leading_lines",
+        "lines_after_decorators",
+        "header",
+        "footer",
+        "trailing_whitespace",
+        "newline",
+        "dot",
+        "indent",
+        "encoding",
+        "default_indent",
+        "default_newline",
+        "has_trailing_newline",
+    }
 )
 
 
@@ -28,9 +47,7 @@ def child_fields(kind: type) -> tuple[str, ...]:
     known = _FIELDS.get(kind)
     if known is None:
         known = tuple(
-            field.name
-            for field in fields(kind)
-            if field.name not in _TRIVIA and "whitespace" not in field.name
+            field.name for field in fields(kind) if field.name not in _TRIVIA and "whitespace" not in field.name
         )
         _FIELDS[kind] = known
     return known

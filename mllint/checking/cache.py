@@ -111,7 +111,12 @@ def _plain(entry: Entry) -> list[Any]:
 def _entry(row: Sequence[Any]) -> Entry:
     stamp, project, asked, waiting, suppressed, findings = row
     return Entry(
-        (stamp[0], stamp[1]), project, asked, tuple(waiting), suppressed, tuple(_diagnostic(plain) for plain in findings)
+        (stamp[0], stamp[1]),
+        project,
+        asked,
+        tuple(waiting),
+        suppressed,
+        tuple(_diagnostic(plain) for plain in findings),
     )
 
 

@@ -72,7 +72,7 @@ def _look(
     """Findings of some rules in one file. Never raises: a crash of mllint itself becomes ML002."""
     try:
         return _findings(source, rules, woken, project, absolute)
-    except Exception as error:  # analysis is shared by all rules, and its bug must not cost the other files
+    except Exception as error:  # noqa: BLE001  # analysis is shared, and its bug must not cost the other files
         return (_crash(source, rules, "mllint", error),)
 
 
@@ -99,9 +99,7 @@ def _findings(
     return _run(source, rules, [rule for rule in woken if rule.narrow(index)], index, project, absolute)
 
 
-def finish(
-    source: Source, rules: RuleSet, diagnostics: Iterable[Diagnostic], *, ignore_noqa: bool = False
-) -> Report:
+def finish(source: Source, rules: RuleSet, diagnostics: Iterable[Diagnostic], *, ignore_noqa: bool = False) -> Report:
     """Drop what is off, suppressed, or a fix in a comment's way; put the rest in order."""
     kept, suppressed = apply_suppressions(
         source,
@@ -111,11 +109,7 @@ def finish(
         ignore_noqa=ignore_noqa,
         names=rules.names,
     )
-    shown = [
-        found
-        for found in kept
-        if found.severity is not Severity.INFO or found.code in rules.selection.with_info
-    ]
+    shown = [found for found in kept if found.severity is not Severity.INFO or found.code in rules.selection.with_info]
     whys = rules.whys
     final = tuple(
         sorted((_ready(source, found, whys[found.code]) for found in shown), key=lambda found: found.sort_key)
@@ -147,9 +141,7 @@ def _run(
     for rule in woken:
         if reads_files(rule):
             _collect(found, rules, source, rule, rule.visit_file(contexts[rule.meta.code]))
-    walkers = [
-        rule for rule in woken if rules.visitors[rule.meta.code] or reads_commands(rule) or reads_kernels(rule)
-    ]
+    walkers = [rule for rule in woken if rules.visitors[rule.meta.code] or reads_commands(rule) or reads_kernels(rule)]
     if walkers:
         found += _walk(source, rules, walkers, contexts)
     return found
@@ -198,13 +190,13 @@ def _text_visitors(walkers: Sequence[Rule], contexts: dict[str, Context]) -> Ite
         if reads_commands(rule):
             yield from ((name, [(rule, _command_visitor(rule, context))]) for name in _COMMAND_NODES)
         if reads_kernels(rule):
-            from mllint.analysis.kernels import KERNEL_NODES
+            from mllint.analysis.kernels.find import KERNEL_NODES
 
             yield from ((name, [(rule, _kernel_visitor(rule, context))]) for name in KERNEL_NODES)
 
 
 def _command_visitor(rule: Rule, context: Context) -> Callable[[cst.CSTNode], Iterator[Diagnostic]]:
-    from mllint.analysis.commands import python_commands
+    from mllint.analysis.commands.find import python_commands
 
     def visit(node: cst.CSTNode) -> Iterator[Diagnostic]:
         for command in python_commands(node, context):
@@ -214,7 +206,7 @@ def _command_visitor(rule: Rule, context: Context) -> Callable[[cst.CSTNode], It
 
 
 def _kernel_visitor(rule: Rule, context: Context) -> Callable[[cst.CSTNode], Iterator[Diagnostic]]:
-    from mllint.analysis.kernels import python_kernels
+    from mllint.analysis.kernels.find import python_kernels
 
     def visit(node: cst.CSTNode) -> Iterator[Diagnostic]:
         for kernel in python_kernels(node, context):
@@ -230,7 +222,7 @@ def _check_script(source: Source, rules: RuleSet, woken: Sequence[Rule]) -> list
         return found
     contexts = [(rule, Context(source, rule.meta, rules.whys[rule.meta.code])) for rule in woken]
     if source.kind == "kernel":
-        from mllint.analysis.kernels import file_kernel
+        from mllint.analysis.kernels.find import file_kernel
 
         kernel = file_kernel(source)
         for rule, context in contexts:
@@ -254,7 +246,7 @@ def _collect(
     """
     try:
         found.extend(results)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001
         found.append(_crash(source, rules, f"rule `{rule.meta.code}`", error))
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.reading.in_markdown import is_shell
+from mllint.reading.shell.in_markdown import is_shell
 from mllint.reading.source import Source
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ def _yaml_end(source: Source, row: int) -> int:
 
 
 # --- Markdown ---------------------------------------------------------------------------------------------
+
 
 def _tokens(source: Source) -> list[Token]:
     from markdown_it import MarkdownIt

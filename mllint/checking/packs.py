@@ -58,5 +58,8 @@ def _rules_of(module: ModuleType) -> list[Rule]:
     return [
         value()
         for value in vars(module).values()
-        if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__ and hasattr(value, "meta")
+        if isinstance(value, type)
+        and issubclass(value, Rule)
+        and value.__module__ == module.__name__
+        and hasattr(value, "meta")
     ]

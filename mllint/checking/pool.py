@@ -41,9 +41,7 @@ class Pool(Generic[Item, Done]):
 
         context = multiprocessing.get_context(self.start_method or default_start_method())
         left: list[list[Item]] = []
-        with ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=self.prepare, initargs=self.arguments
-        ) as pool:
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=self.prepare, initargs=self.arguments) as pool:
             futures = {}
             try:
                 for chunk in chunks:

@@ -46,7 +46,11 @@ def repairs(
     rules: RuleSet | None = None
     for report in reports:
         source = report.source
-        if source is None or not fixable(source) or not any(found.fix and found.fix.safety in allowed for found in report.diagnostics):
+        if (
+            source is None
+            or not fixable(source)
+            or not any(found.fix and found.fix.safety in allowed for found in report.diagnostics)
+        ):
             continue
         rules = rules or RuleSet(builtin_rules(), plan.selection)
         target = targets[report.path]

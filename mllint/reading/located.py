@@ -37,7 +37,9 @@ class Located:
 def locate(data: bytes, start: int = 0, path: str = "") -> Located:
     """A UTF-8 file, or a piece of one that begins at byte ``start``, as located text."""
     if data.isascii():
-        return Located(data.decode("ascii"), range(start, start + len(data)), range(start + 1, start + len(data) + 1), path)
+        return Located(
+            data.decode("ascii"), range(start, start + len(data)), range(start + 1, start + len(data) + 1), path
+        )
     text = data.decode("utf-8")
     bounds = [start]
     for character in text:

@@ -120,7 +120,13 @@ def _code(cell: dict[str, Any]) -> str | None:
     text = "".join(part for part in source if isinstance(part, str)) if isinstance(source, list) else source
     if not isinstance(text, str):
         raise DecodeFailure("not a notebook: the source of a cell is no text")
-    return without_magics(text.replace("\r\n", "\n").replace("\r", "\n"))
+    return without_magics(_dedented(text.replace("\r\n", "\n").replace("\r", "\n")))
+
+
+def _dedented(text: str) -> str:
+    """A cell without the indentation of its first line, which IPython takes off every line; columns count from there."""
+    indent = text[: len(text) - len(text.lstrip(" \t"))]
+    return "\n".join(line.removeprefix(indent) for line in text.split("\n")) if indent else text
 
 
 # -- IPython's syntax ------------------------------------------------------------------------------------------

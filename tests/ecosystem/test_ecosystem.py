@@ -49,7 +49,11 @@ def test_every_finding_has_been_read() -> None:
 
 @pytest.mark.parametrize(("package", "path", "code"), KNOWN_TRUE, ids=lambda value: Path(value).name)
 def test_known_bugs_are_found(package: str, path: str, code: str) -> None:
-    assert [found for found in golden() if (found.package, found.path, found.code, found.verdict) == (package, path, code, "true")]
+    assert [
+        found
+        for found in golden()
+        if (found.package, found.path, found.code, found.verdict) == (package, path, code, "true")
+    ]
 
 
 @pytest.mark.parametrize(("package", "path", "code"), KNOWN_GOOD, ids=lambda value: Path(value).name)
@@ -60,7 +64,9 @@ def test_look_alikes_stay_silent(package: str, path: str, code: str) -> None:
 def test_false_findings_are_rare_and_never_errors_to_shrug_at() -> None:
     judged = golden()
     false = [found for found in judged if found.verdict == "false"]
-    assert len(false) <= 0.1 * len(judged), f"{len(false)} of {len(judged)} findings are false: {[found.key for found in false]}"
+    assert len(false) <= 0.1 * len(judged), (
+        f"{len(false)} of {len(judged)} findings are false: {[found.key for found in false]}"
+    )
 
 
 def test_a_second_reader_judged_a_lot() -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mllint.analysis.decorators import compiles_at_once, decorator_name, only_wraps
-from mllint.analysis.reads import Reads, reads
+from mllint.analysis.scopes.decorators import compiles_at_once, decorator_name, only_wraps
+from mllint.analysis.scopes.reads import Reads, reads
 from mllint.analysis.walk import descendants
 from mllint.lazy import cst
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from mllint.analysis.bindings import bindings
+from mllint.analysis.strings.bindings import bindings
 from mllint.lazy import cst
 from mllint.reading.located import HOLE, Located
 from mllint.reading.shell import Argument, argument

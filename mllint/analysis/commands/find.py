@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mllint.analysis.argv import argument_at, words_of
-from mllint.analysis.bindings import bindings
+from mllint.analysis.commands.argv import argument_at, words_of
+from mllint.analysis.strings.bindings import bindings
 from mllint.lazy import cst
 from mllint.reading.located import Located
 from mllint.reading.shell import Command, argv_commands, commands

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from mllint.reading.located import HOLE, Located, join, locate
 from mllint.reading.shell import Argument, argument
+from mllint.reading.shell.unquote import characters, with_plain_newlines
 from mllint.reading.source import Source
-from mllint.reading.unquote import characters, with_plain_newlines
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser
@@ -182,13 +182,13 @@ def unescaped(text: Located) -> Located:
 
 
 def _yaml(page: Page) -> Iterator[Piece]:
-    from mllint.reading.in_yaml import pieces
+    from mllint.reading.shell.in_yaml import pieces
 
     return pieces(page, _parser("yaml").parse(page.data).root_node)
 
 
 def _markdown(page: Page) -> Iterator[Piece]:
-    from mllint.reading.in_markdown import pieces
+    from mllint.reading.shell.in_markdown import pieces
 
     return pieces(page)
 

@@ -13,7 +13,7 @@ from mllint.lazy import cst
 from mllint.reading.located import HOLE, Located, join
 
 if TYPE_CHECKING:
-    from mllint.analysis.strings import Folder
+    from mllint.analysis.strings.fold import Folder
 
 _PERCENT = re.compile(
     r"%(?:\((?P<key>[^)]*)\))?(?P<shape>[#0\- +]*(?:\*|\d+)?(?:\.(?:\*|\d+))?)[hlL]?(?P<kind>[diouxXeEfFgGcrsa%])"

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.reading.hosts import Page, Piece
 from mllint.reading.located import Located, join
+from mllint.reading.shell.hosts import Page, Piece
 
 if TYPE_CHECKING:
     from markdown_it.token import Token

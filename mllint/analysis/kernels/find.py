@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mllint.analysis.bindings import Bindings, bindings
-from mllint.analysis.compilers import Compiler, compiler
-from mllint.analysis.sources import later_pieces, sources, uses
+from mllint.analysis.kernels.compilers import Compiler, compiler
+from mllint.analysis.kernels.sources import later_pieces, sources, uses
+from mllint.analysis.strings.bindings import Bindings, bindings
 from mllint.lazy import cst
 from mllint.reading.clike import Region, regions
 from mllint.reading.located import HOLE, Located, join, locate

@@ -76,21 +76,21 @@ def commands(script: Located, *, host: str = "shell", prose: str = "") -> tuple[
     """Every simple command of a shell script in source order, whatever it stands in. Broken shell never raises."""
     if not script.text.strip():
         return ()
-    from mllint.reading.bash import Surroundings, read
+    from mllint.reading.shell.bash import Surroundings, read
 
     return _once(read(script, Surroundings(host=host, prose=prose)))
 
 
 def argv_commands(words: Sequence[Argument], *, host: str = "shell", prose: str = "") -> tuple[Command, ...]:
     """The commands of a list of words that no shell takes apart (``["ssh", host, "pkill -f x"]``)."""
-    from mllint.reading.bash import Surroundings, run_list
+    from mllint.reading.shell.bash import Surroundings, run_list
 
     return _once(run_list(tuple(words), Surroundings(host=host, prose=prose)))
 
 
 def commands_in(source: Source) -> tuple[Command, ...]:
     """Every shell command of a file: a script, Makefile, Dockerfile, YAML file or Markdown page."""
-    from mllint.reading.hosts import scripts
+    from mllint.reading.shell.hosts import scripts
 
     found: list[Command] = []
     for piece in scripts(source):

@@ -16,7 +16,7 @@ from mllint.reading.source import Source
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
-    from mllint.analysis.strings import Folder
+    from mllint.analysis.strings.fold import Folder
 
 #: Modules with more bytes than this are not searched for a string that somebody imports.
 _LARGEST_MODULE = 400_000
@@ -75,7 +75,7 @@ def imported(dotted: str, ctx: Context, busy: set[object]) -> Located | None:
     other = _module(path, last, ctx)
     if other is None or other.module is None:
         return None
-    from mllint.analysis.strings import Folder
+    from mllint.analysis.strings.fold import Folder
 
     folder = Folder(other, busy)
     found = folder.table.scopes.get(other.module, {}).get(last, [])

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.bindings import bindings
+from mllint.analysis.commands.programs import aims_at_training, names_training
 from mllint.analysis.names import written_name
-from mllint.analysis.programs import aims_at_training, names_training
+from mllint.analysis.strings.bindings import bindings
 from mllint.analysis.walk import descendants
 from mllint.lazy import cst
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.bindings import Binding, Bindings, bindings
-from mllint.analysis.strings import SAME_TEXT
+from mllint.analysis.strings.bindings import Binding, Bindings, bindings
+from mllint.analysis.strings.fold import SAME_TEXT
 from mllint.analysis.walk import descendants
 from mllint.lazy import cst
 from mllint.reading.located import Located

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from mllint.reading.comment_lines import Comments
 from mllint.reading.located import Located
 from mllint.reading.shell import Argument, Command, Word
-from mllint.reading.unquote import characters, unquoted, with_plain_newlines
-from mllint.reading.wrappers import inside, joined, reads_script
+from mllint.reading.shell.comment_lines import Comments
+from mllint.reading.shell.unquote import characters, unquoted, with_plain_newlines
+from mllint.reading.shell.wrappers import inside, joined, reads_script
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Parser

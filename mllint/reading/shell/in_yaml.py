@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.reading.hosts import Page, Piece, unescaped, without
 from mllint.reading.located import HOLE, Located, join
 from mllint.reading.shell import Argument
+from mllint.reading.shell.hosts import Page, Piece, unescaped, without
 
 if TYPE_CHECKING:
     from tree_sitter import Node

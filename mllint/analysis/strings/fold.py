@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mllint.analysis import formatting
-from mllint.analysis.bindings import Binding, Bindings, bindings
+from mllint.analysis.strings import formatting
+from mllint.analysis.strings.bindings import Binding, Bindings, bindings
 from mllint.lazy import cst
 from mllint.reading.literals import decode
 from mllint.reading.located import HOLE, Located, hole, join
@@ -218,7 +218,7 @@ def _attribute(folder: Folder, node: cst.Attribute) -> Located | None:
 
 
 def _imported(folder: Folder, dotted: str) -> Located | None:
-    from mllint.analysis.loading import imported
+    from mllint.analysis.strings.loading import imported
 
     return imported(dotted, folder.ctx, folder.busy)
 
@@ -241,7 +241,7 @@ def _subscript(folder: Folder, node: cst.Subscript) -> Located | None:
 
 
 def _call(folder: Folder, node: cst.Call) -> Located | None:
-    from mllint.analysis.loading import loaded
+    from mllint.analysis.strings.loading import loaded
 
     name = folder.ctx.name(node.func)
     first = node.args[0].value if node.args and not node.args[0].star and node.args[0].keyword is None else None

@@ -1,0 +1,1 @@
+"""Shell commands in Python code, and what they are about."""

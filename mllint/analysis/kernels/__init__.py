@@ -1,0 +1,1 @@
+"""Kernel sources in Python code: who compiles them, which texts they are."""

@@ -1,0 +1,1 @@
+"""What string an expression denotes, and where each of its characters stands."""
