@@ -122,7 +122,9 @@ class KillByPattern(Rule):
         start = command.upstream[0].start if _is_piped(command) else command.start
         pattern = _shortened(" ".join(_shown(word, ctx) for word in picked.patterns))
         program = command.program if command.program in ("pkill", "killall") else "kill"
-        message = f"`{program}` by pattern `{pattern}` also hits other runs and DataLoader workers"
+        known = any(word.text.strip(HOLE) for word in picked.patterns)
+        hit = "also hits other runs and DataLoader workers" if known else "hits whatever process matches at run time"
+        message = f"`{program}` by pattern `{pattern}` {hit}"
         yield ctx.report((start, command.end), message, fix=_by_number(start, command, ctx))
 
     def visit_For(self, node: libcst.For, ctx: Context) -> Iterator[Diagnostic]:

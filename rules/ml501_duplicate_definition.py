@@ -5,6 +5,7 @@ May not: compare definitions of different blocks, or guess what an unknown decor
 
 from __future__ import annotations
 
+import ast
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -211,11 +212,16 @@ def _finding(first: Definition, second: Definition, late: bool, again: bool, ctx
     owner = ctx.ancestors[-1] if ctx.ancestors else None
     name = second.name.value
     qualified = f"{owner.name.value}.{name}" if isinstance(owner, cst.ClassDef) else name
-    if _text(first, ctx) == _text(second, ctx):
+    brief = f"is defined again; line {line} is dead"
+    taken = _taken_accessors(second, ctx)
+    if taken:
+        rest = brief = f"takes over the accessors of `{taken}`; its own from line {line} are lost"
+    elif _same(first, second, ctx):
         rest = f"is defined again, the same as in line {line}"
     elif _is_stub(second, _does_nothing) and not _is_stub(first, _does_nothing):
         rest = f"is defined again, as a placeholder; it replaces the definition in line {line}"
     elif late:
+        brief = f"is defined again; uses in between get it, not line {line}"
         rest = f"is defined again; code in between runs later and gets {'the last' if again else 'this'} one, not line {line}"
     elif name.startswith("test"):
         rest = f"is defined again; the test in line {line} never runs"
@@ -223,15 +229,30 @@ def _finding(first: Definition, second: Definition, late: bool, again: bool, ctx
         rest = f"is defined again; the definition in line {line} can never be used"
     return ctx.report(
         second.name,
-        _fitting((qualified, name), (rest, f"is defined again; line {line} is dead")),
-        fix=_removal(first, ctx),
+        _fitting((qualified, name), (rest, brief)),
+        fix=None if taken else _removal(first, ctx),
         related=(ctx.related(first.name, "first defined here"),),
     )
 
 
+def _taken_accessors(node: Definition, ctx: Context) -> str:
+    """The other property whose accessors a definition is bound to (``@a.setter`` on ``b``), "" for none."""
+    owners = (decorator_name(decorator, ctx.name).rpartition(".") for decorator in node.decorators)
+    return next((owner for owner, _, last in owners if last in ("setter", "deleter")), "")
+
+
+def _same(first: Definition, second: Definition, ctx: Context) -> bool:
+    """Do the two do the same, word for word apart from comments and layout?"""
+    texts = (_text(node, ctx) for node in (first, second))
+    # An ``if`` in front of an indented definition, since to dedent it would change the strings in it.
+    one, other = (ast.dump(ast.parse(("if 1:\n" if text[:1] in " \t" else "") + text)) for text in texts)
+    return one == other
+
+
 def _text(node: Definition, ctx: Context) -> str:
-    """The definition as written, decorators included."""
-    return ctx.code((ctx.span(node.decorators[0] if node.decorators else node)[0], ctx.span(node)[1]))
+    """The definition as written from the start of its first line, decorators included."""
+    start = ctx.source.line_starts[_first_row(node, ctx) - 1]
+    return ctx.code((start, ctx.span(node)[1]))
 
 
 def _fitting(names: Sequence[str], endings: Sequence[str]) -> str:
@@ -243,4 +264,4 @@ def _fitting(names: Sequence[str], endings: Sequence[str]) -> str:
 def _removal(first: Definition, ctx: Context) -> Fix:
     """Show the file without the first definition."""
     rows = _first_row(first, ctx), ctx.source.row(ctx.span(first)[1])
-    return ctx.fix(f"Remove the earlier definition of `{first.name.value}`", ctx.delete_lines(*rows))
+    return ctx.fix(f"Remove the earlier `{first.name.value}`, or merge the two", ctx.delete_lines(*rows))

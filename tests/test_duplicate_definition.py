@@ -34,6 +34,16 @@ MESSAGES = {
     "class A:\n    def test_f(self):\n        a()\n    def test_f(self):\n        b()\n": (
         "`A.test_f` is defined again; the test in line 2 never runs"
     ),
+    'class A:\n    def f(self):\n        return """\nx"""\n    def f(self):\n        return """\nx"""  # y\n': (
+        "`A.f` is defined again, the same as in line 2"
+    ),
+    "def f():\n    return 1  # one\ndef f():  # noqa\n    return 1\n": "`f` is defined again, the same as in line 1",
+    f"def {LONG[:36]}():\n    return 1\ndef g():\n    return {LONG[:36]}()\ndef {LONG[:36]}():\n    return 2\n": (
+        f"`{LONG[:36]}` is defined again; uses in between get it, not line 1"
+    ),
+    "class A:\n    @property\n    def b(self):\n        return 1\n    @a.setter\n    def b(self, x):\n        c()\n": (
+        "`A.b` takes over the accessors of `a`; its own from line 3 are lost"
+    ),
     f"def {LONG}():\n    return 1\ndef {LONG}():\n    return 2\n": "this name is defined again; line 1 is dead",
     f"class {LONG}:\n    def f(self):\n        a()\n    def f(self):\n        b()\n": (
         "`f` is defined again; the definition in line 2 can never be used"
