@@ -30,6 +30,8 @@ sys.path.insert(0, str(ROOT / "tests" / "ecosystem"))
 from fetch import STORE, fetch, packages  # noqa: E402
 
 RUNS = 5
+#: As installed tools run: with the bytecode of their modules kept between runs.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 TORCHFIX = "torchfix==0.7.0"
 #: A real training script of 308 lines, in accelerate 1.15.0.
 TRAINING_FILE = "accelerate/test_utils/scripts/external_deps/test_performance.py"
@@ -59,7 +61,9 @@ def run_once(case: Case) -> tuple[float, float]:
     """Wall seconds and peak memory in MiB of one run. A tool that could not do its job stops the benchmark."""
     case.before()
     started = time.perf_counter()
-    process = subprocess.Popen(case.command, cwd=case.folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        case.command, cwd=case.folder, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
@@ -108,7 +112,9 @@ def cases() -> list[Case]:
     trivial = STORE / "trivial"
     trivial.mkdir(exist_ok=True)
     (trivial / "hello.py").write_text('print("hello")\n')
-    check = [mllint, "check", "--isolated", "--exit-zero", "-q"]
+    for folder in (transformers, accelerate, trivial):
+        (folder / "mllint.toml").write_text("")  # a project of its own, so that questions about it are asked too
+    check = [mllint, "check", "--exit-zero", "-q"]
     lint = [ruff, "check", "--isolated", "--exit-zero", "-q"]
 
     def forget(folder: Path, name: str) -> Callable[[], None]:

@@ -10,9 +10,6 @@ from collections.abc import Iterator, Sequence
 from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING
 
-from mllint.analysis.commands.process_loops import call_ending_by_pattern
-from mllint.analysis.commands.programs import aims_at_training, alternatives, names_training
-from mllint.analysis.commands.selection import Picked, killed
 from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
 from mllint.reading.located import HOLE
 from mllint.reading.shell import Command, Word
@@ -21,6 +18,7 @@ from mllint.rule import Meta, Rule
 if TYPE_CHECKING:
     import libcst
 
+    from mllint.analysis.commands.selection import Picked
     from mllint.analysis.context import Context
 
 #: In documentation: the command is shown as what not to do.
@@ -112,6 +110,8 @@ class KillByPattern(Rule):
     )
 
     def visit_command(self, command: Command, ctx: Context) -> Iterator[Diagnostic]:
+        from mllint.analysis.commands.selection import killed  # here, because every run loads this file
+
         picked = killed(command)
         if picked is None or picked.own or picked.exact_own or not _passes_gate(ctx):
             return
@@ -128,6 +128,8 @@ class KillByPattern(Rule):
         yield ctx.report((start, command.end), message, fix=_by_number(start, command, ctx))
 
     def visit_For(self, node: libcst.For, ctx: Context) -> Iterator[Diagnostic]:
+        from mllint.analysis.commands.process_loops import call_ending_by_pattern
+
         call = call_ending_by_pattern(node, ctx)
         if call is not None:
             message = "this loop ends processes by command line: other runs and DataLoader workers match too"
@@ -141,6 +143,8 @@ def _passes_gate(ctx: Context) -> bool:
 
 def _hits_training(picked: Picked, ctx: Context) -> bool:
     """Do the patterns, all together, hit training runs? One with ``a|b`` is as good as either."""
+    from mllint.analysis.commands.programs import aims_at_training, alternatives, names_training
+
     texts = [_filled(word, ctx) for word in picked.patterns]
     known = [word.literal or not set(text) & _UNKNOWN for text, word in zip(texts, picked.patterns, strict=True)]
     if not picked.full:

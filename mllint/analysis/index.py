@@ -131,13 +131,18 @@ def _too_deep(error: RecursionError | MemoryError) -> SyntaxFault:
 _ANONYMOUS = frozenset({"lambda", "genexpr", "listcomp", "setcomp", "dictcomp", "__annotate__", "__annotations__"})
 
 
-def build_index(tree: ast.Module, path: str, data: bytes) -> FileIndex:
-    """Collect a file's facts from its tree; ``data`` are the normalised bytes that it was parsed from."""
-    from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs on one file save
+def build_index(tree: ast.Module, path: str, data: bytes, *, with_flows: bool = True) -> FileIndex:
+    """Collect a file's facts from its tree; ``data`` are the normalised bytes that it was parsed from.
 
+    Without ``with_flows`` it says nothing about gradients, which is for rules that ask no other file.
+    """
     aliases = _aliases(tree)
     definitions: list[Definition] = []
     _define(tree.body, "", definitions)
+    if not with_flows:
+        return FileIndex(path, aliases, tuple(definitions))
+    from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs on one file save
+
     return FileIndex(path, aliases, tuple(definitions), flows(tree, aliases, data))
 
 

@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from mllint.checking.host_comments import comment_spans, statement_end
 from mllint.reading.source import Source
 
 
@@ -45,6 +44,8 @@ def read_comments(source: Source) -> tuple[tuple[Comment, ...], bool]:
 
 
 def _host_comments(source: Source) -> tuple[Comment, ...]:
+    from mllint.checking.host_comments import comment_spans  # for the few files that are no Python
+
     return tuple(_host_comment(source, start, end) for start, end in comment_spans(source))
 
 
@@ -55,6 +56,8 @@ def _host_comment(source: Source, start: int, end: int) -> Comment:
     own = not data[starts[row - 1] : start].strip() and not data[end:line_end].strip()
     first, last = row, end_row
     if own:
+        from mllint.checking.host_comments import statement_end
+
         last = max(end_row, statement_end(source, end_row))
     else:
         while first > 1 and data.endswith((b"\\\n", b"\\\r\n"), 0, starts[first - 1]):

@@ -95,7 +95,8 @@ def _findings(
             return syntax_error(source, rules, tree)
         if not woken:
             return ()
-        index = build_index(tree, source.path, source.data)
+        asking = any(rule.meta.project for rule in woken)
+        index = build_index(tree, source.path, source.data, with_flows=asking)
     return _run(source, rules, [rule for rule in woken if rule.narrow(index)], index, project, absolute)
 
 

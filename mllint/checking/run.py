@@ -20,7 +20,6 @@ from mllint.checking.ruleset import RuleSet
 from mllint.checking.select import Selection
 from mllint.diagnostic import Problem
 from mllint.reading.files import Target, Unreadable, read, stamp
-from mllint.reading.notebook import read_notebook
 from mllint.reading.source import DecodeFailure, Source, read_source
 
 #: Below this many bytes a pool costs more than it saves (a worker takes about 0.1 s to get going).
@@ -60,6 +59,8 @@ def load(target: Target, limit: int) -> Source:
     """Read and normalise one file. Raises Unreadable or DecodeFailure."""
     raw = read(target.absolute, limit)
     if target.kind == "notebook":
+        from mllint.reading.notebook import read_notebook
+
         return read_notebook(target.path, raw)
     return read_source(target.path, target.kind, raw)
 

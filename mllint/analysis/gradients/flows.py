@@ -27,9 +27,15 @@ def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes) -> tuple[Fl
     Only files in which a gradient enters are read (20 of transformers' 2,860); for all others one flow says
     ``unread``, and `routes` reads them where it has to. ``data`` is the file's text.
     """
-    if any(phrase in data for phrase in _SOURCES):
-        return read_flows(tree, aliases)
-    return _UNREAD
+    phrases = [phrase for phrase in _SOURCES if phrase in data]
+    if not phrases or (phrases == [b"def backward"] and not _has_backward(tree, aliases)):
+        return _UNREAD
+    return read_flows(tree, aliases)
+
+
+def _has_backward(tree: ast.Module, aliases: Mapping[str, str]) -> bool:
+    """Is some ``backward`` one that autograd or a layer calls? Most are a trainer's, and cost a reading for nothing."""
+    return any(unit.gradients for unit in collect(tree, aliases).units.values())
 
 
 def read_flows(tree: ast.Module, aliases: Mapping[str, str]) -> tuple[Flow, ...]:
