@@ -33,6 +33,7 @@ class Definition:
 
     ``qualname`` as Python gives it, without ``<locals>`` (``Outer.method``, ``function.inner``). ``bases``
     and ``decorators`` are dotted names as far as they are names (of a call, the callee), unresolved parts "".
+    ``block`` is the line of the first statement in the block that it stands in, so the same for its neighbours.
     """
 
     qualname: str
@@ -42,6 +43,7 @@ class Definition:
     parameters: tuple[str, ...] = ()
     bases: tuple[str, ...] = ()
     decorators: tuple[str, ...] = ()
+    block: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,9 @@ def _aliases(tree: ast.Module) -> dict[str, str]:
                 head, dot, rest = dotted.partition(".")
                 if head in outer:  # only what can be resolved: a plain copy of a local value is no alias
                     outer[target.id] = outer[head] + dot + rest
-        nested = at_top and not isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        if not isinstance(statement, (*_COMPOUND, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        nested = at_top and isinstance(statement, _COMPOUND)
         for block in ("body", "orelse", "finalbody"):
             pending.extend((child, nested) for child in reversed(getattr(statement, block, ())))
         for handler in getattr(statement, "handlers", ()) or getattr(statement, "cases", ()):
@@ -182,27 +186,34 @@ def _define(body: list[ast.stmt], prefix: str, found: list[Definition]) -> None:
     """Add every definition under ``body``, those inside functions and conditional blocks included."""
     for statement in body:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            qualname = prefix + statement.name
-            is_class = isinstance(statement, ast.ClassDef)
-            found.append(
-                Definition(
-                    qualname,
-                    "class" if is_class else "function",
-                    statement.lineno,
-                    statement.end_lineno or statement.lineno,
-                    () if isinstance(statement, ast.ClassDef) else parameters(statement.args),
-                    tuple(_callee_name(base) for base in statement.bases)
-                    if isinstance(statement, ast.ClassDef)
-                    else (),
-                    tuple(_callee_name(decorator) for decorator in statement.decorator_list),
-                )
-            )
-            _define(statement.body, qualname + ".", found)
-            continue
-        for block in ("body", "orelse", "finalbody"):
-            _define(getattr(statement, block, []), prefix, found)
-        for handler in getattr(statement, "handlers", []) or getattr(statement, "cases", []):
-            _define(handler.body, prefix, found)
+            found.append(_definition(statement, prefix, body[0].lineno))
+            _define(statement.body, f"{prefix}{statement.name}.", found)
+        elif isinstance(statement, _COMPOUND):
+            for block in ("body", "orelse", "finalbody"):
+                _define(getattr(statement, block, []), prefix, found)
+            for handler in getattr(statement, "handlers", []) or getattr(statement, "cases", []):
+                _define(handler.body, prefix, found)
+
+
+#: ``try`` with ``except*``: Python 3.10 has none.
+_TRY_STAR: type[ast.stmt] = getattr(ast, "TryStar", ast.Try)
+
+#: Statements that hold blocks and are no definitions.
+_COMPOUND = (ast.If, ast.Try, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, ast.Match, _TRY_STAR)
+
+
+def _definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, prefix: str, block: int) -> Definition:
+    is_class = isinstance(node, ast.ClassDef)
+    return Definition(
+        prefix + node.name,
+        "class" if is_class else "function",
+        node.lineno,
+        node.end_lineno or node.lineno,
+        () if isinstance(node, ast.ClassDef) else parameters(node.args),
+        tuple(_callee_name(base) for base in node.bases) if isinstance(node, ast.ClassDef) else (),
+        tuple(_callee_name(decorator) for decorator in node.decorator_list),
+        block,
+    )
 
 
 def parameters(arguments: ast.arguments) -> tuple[str, ...]:
