@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -217,3 +218,16 @@ def test_no_file_says_where_it_was_made() -> None:
         if hit and "fixtures" not in path.relative_to(ROOT).parts
     }
     assert found == set()
+
+
+def test_the_readme_quotes_the_recorded_benchmark() -> None:
+    """The table and the two ratios are those of ``benchmarks/check_speed.json``."""
+    record = json.loads(read("benchmarks/check_speed.json"))
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in read("README.md").splitlines()]
+    quoted = [(float(row[1]), float(row[2])) for row in rows if len(row) == 3 and re.fullmatch(r"\d+\.\d+", row[1])]
+    assert quoted == [(round(row["seconds"], 2), round(row["memory"])) for row in record["figures"].values()]
+    for ratio in (
+        record["ratios"]["mllint cold / ruff cold, transformers"],
+        record["ratios"]["TorchFix / mllint cold, accelerate"],
+    ):
+        assert f"{ratio:.1f} times" in read("README.md")
