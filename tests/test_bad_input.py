@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import signal
@@ -109,7 +110,16 @@ def test_nesting_that_crashes_parsers(project: Path, text: str, with_candidate: 
     assert ("ok.py", "ML501") in codes(rows)
     found = [row for row in rows if row[0] == "deep.py"]
     assert code in (1, 2)
-    assert found or "deep.py" in errors
+    assert found or "deep.py" in errors or (python_accepts(text) and not with_candidate)
+
+
+def python_accepts(text: str) -> bool:
+    """Newer versions of Python parse deeper than older ones: then there is nothing to report."""
+    try:
+        ast.parse(text)
+    except (SyntaxError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 CRASHING_RULE = """

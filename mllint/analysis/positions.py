@@ -9,14 +9,15 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import libcst as cst
 
 
-class Unaligned(ValueError):
-    """LibCST's text differs from the file by more than form feeds: positions cannot be trusted."""
+class NoPositions(ValueError):
+    """Positions cannot be had: the tree is too deep, or LibCST's text differs from the file by more than form feeds."""
 
 
 class Positions:
@@ -53,23 +54,31 @@ _DEEP_STACK, _DEEP_LIMIT = 512 * 1024 * 1024, 60_000
 
 
 def _with_room(compute: Callable[[], _Result]) -> _Result:
-    """``compute()``, tried again on a large stack when the tree is too deep for the usual recursion limit."""
+    """``compute()``, tried again on a large stack when the tree is too deep for the usual recursion limit.
+
+    On Python 3.12 a limit of its own holds for calls through C, and little is gained.
+    """
     try:
         return compute()
     except RecursionError:
         pass
     results: list[_Result] = []
+
+    def attempt() -> None:
+        with suppress(RecursionError):  # said below, and not by the thread on standard error
+            results.append(compute())
+
     limit, size = sys.getrecursionlimit(), threading.stack_size(_DEEP_STACK)
     sys.setrecursionlimit(_DEEP_LIMIT)
     try:
-        thread = threading.Thread(target=lambda: results.append(compute()))
+        thread = threading.Thread(target=attempt)
         thread.start()
         thread.join()
     finally:
         sys.setrecursionlimit(limit)
         threading.stack_size(size)
     if not results:
-        raise RecursionError("the tree is nested too deeply to compute positions in it")
+        raise NoPositions("the tree is nested too deeply to compute positions in it")
     return results[0]
 
 
@@ -81,7 +90,7 @@ def _alignment(written: bytes, data: bytes) -> list[int]:
         while at < len(data) and data[at] != byte and data[at] == 0x0C:
             at += 1
         if at >= len(data) or data[at] != byte:
-            raise Unaligned("the lossless tree does not reproduce the file")
+            raise NoPositions("the lossless tree does not reproduce the file")
         offsets.append(at)
         at += 1
     offsets.append(at)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from mllint.analysis.context import Context, Shared
 from mllint.analysis.index import FileIndex, SyntaxFault, build_index, outline, parse
+from mllint.analysis.positions import NoPositions
 from mllint.analysis.project import Project
 from mllint.checking.fix import in_comment_way
 from mllint.checking.report import Report
@@ -247,6 +248,8 @@ def _collect(
     """
     try:
         found.extend(results)
+    except NoPositions as error:
+        found.append(_unreadable_tree(source, rules, error))
     except Exception as error:  # noqa: BLE001
         found.append(_crash(source, rules, f"rule `{rule.meta.code}`", error))
 
@@ -266,7 +269,7 @@ def _crash(source: Source, rules: RuleSet, who: str, error: Exception) -> Diagno
 def _unreadable_tree(source: Source, rules: RuleSet, error: Exception) -> Diagnostic:
     """Python accepts the file, but the lossless parser does not: our failure, said as one."""
     meta = rules.metas["ML002"]
-    reason = f"LibCST: {type(error).__name__}: {error}".splitlines()[0]
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
     return Context(source, meta, reason).report((0, 0), "the lossless parser cannot read this file; exclude it")
 
 
