@@ -157,6 +157,84 @@ def test_a_rule_that_raises(project: Path, tmp_path_factory: pytest.TempPathFact
     assert "ML999" in rows[0][2] and "ZeroDivisionError" in rows[0][2]
 
 
+def shell(folder: Path, line: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """``line`` as a shell runs it, ``mllint`` being this one."""
+    script = f'mllint() {{ "{sys.executable}" -m mllint "$@"; }}\n{line}'
+    return subprocess.run(
+        ["sh", "-c", script], cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs any bytes in names")
+def test_names_that_are_no_text(project: Path) -> None:
+    """Each keeps its own name and its own content, whatever can be shown of it."""
+    folder = os.fsencode(project)
+    texts = {
+        name: f'K = """\n.version 7.0\n.target sm_70\n// \u2014\n"""\n{name[0]}\n' for name in (b"\xfe.py", b"\xff.py")
+    }
+    for name, text in texts.items():
+        Path(os.fsdecode(folder + b"/" + name)).write_text(text, "utf-8")
+    for _ in range(2):
+        _, rows, errors = check(project, ".")
+        assert codes(rows) == [("\\xfe.py", "ML301"), ("\\xff.py", "ML301"), ("ok.py", "ML501")], errors
+    check(project, "--fix", ".")
+    for name, text in texts.items():
+        assert Path(os.fsdecode(folder + b"/" + name)).read_text("utf-8") == text.replace("\u2014", "-")
+    (project / os.fsdecode(b"\xfd")).mkdir()
+    (project / os.fsdecode(b"\xfd/a.py")).write_text(TWICE)
+    assert codes(check(project / os.fsdecode(b"\xfd"), ".")[1]) == [("a.py", "ML501")]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("line", "code", "words"),
+    [
+        ("mllint check >&-", 1, ""),
+        ("mllint check 2>&-", 1, ""),
+        ("mllint check - <&-", 2, "standard input is closed"),
+        ("mkdir gone && cd gone && rmdir ../gone && mllint check", 2, "the current folder was removed"),
+        ("MLLINT_START_METHOD=none mllint check", 2, "MLLINT_START_METHOD is `none`"),
+        ("PYTHONIOENCODING=ascii mllint check --output-format concise", 1, ""),
+        ("mllint check >/dev/full", 2, "no space left"),
+        ("mllint linter >/dev/full", 2, "no space left"),
+        ("mllint check -o ok.py/report", 2, "cannot be written"),
+    ],
+)
+def test_surroundings_that_are_broken(project: Path, line: str, code: int, words: str) -> None:
+    if "/dev/full" in line and not os.path.exists("/dev/full"):
+        pytest.skip("needs /dev/full")
+    (project / "k.py").write_text('K = """\n.version 7.0\n.target sm_70\n// \u2014\n"""\n', "utf-8")
+    done = shell(project, line)
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs signals")
+@pytest.mark.parametrize("signals", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_run_that_is_cut_short_leaves_nobody_behind(project: Path, method: str, signals: signal.Signals) -> None:
+    for number in range(80):
+        (project / f"f{number}.py").write_text(TWICE + "x = [1, 2, 3]\n" * 10_000)
+    command = [sys.executable, "-m", "mllint", "check", "--no-cache", "-j", "2", "."]
+    process = subprocess.Popen(
+        command,
+        cwd=project,
+        env={**os.environ, "MLLINT_START_METHOD": method},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    time.sleep(1.0)
+    if signals == signal.SIGINT:
+        os.killpg(process.pid, signals)  # as a terminal does
+    else:
+        process.send_signal(signals)
+    out, errors = process.communicate(timeout=60)  # ends when the last worker has closed its ends of the pipes
+    assert (process.returncode, out) == (130 if signals == signal.SIGINT else -signals, "")
+    assert "Traceback" not in errors and (signals == signal.SIGKILL or errors == "\nInterrupted\n")
+
+
 def test_a_kill_in_the_middle_of_a_fix_leaves_whole_files(project: Path) -> None:
     """Every file is either as it was or as the fix makes it, whenever the process dies."""
     ptx = 'K = """\n.version 7.0\n.target sm_70\n// a \u2014 b\n"""\n' + "x = 1\n" * 20

@@ -137,6 +137,13 @@ def test_an_unknown_code_names_the_nearest(project: Path) -> None:
     result = run("check")
     assert result.exit_code == 2
     assert "pyproject.toml" in result.stderr and "`ML201`" in result.stderr
+    result = run("check", "--ignore", "ML5011")
+    assert "`ML5011`" in result.stderr and "pyproject.toml" not in result.stderr
+
+
+def test_an_empty_selection_is_an_error(project: Path) -> None:
+    for value in ("", " , "):
+        assert run("check", "--select", value).exit_code == 2
 
 
 def test_an_unknown_key_names_the_nearest(project: Path) -> None:
@@ -259,6 +266,21 @@ def test_a_full_disk_loses_nothing(project: Path, monkeypatch: pytest.MonkeyPatc
     assert sorted(path.name for path in project.iterdir()) == ["k.py", "pyproject.toml"]
 
 
+def test_a_file_that_changed_meanwhile_is_not_overwritten(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "k.py").write_text(PTX)
+    from mllint.checking import repair
+
+    def saved_meanwhile(*arguments: Any) -> Any:
+        (project / "k.py").write_text(PTX + "# an edit\n")
+        return fix_source(*arguments)
+
+    fix_source = repair.fix_source
+    monkeypatch.setattr(repair, "fix_source", saved_meanwhile)
+    result = run("check", "--fix")
+    assert result.exit_code == 2 and "k.py: not written" in result.stderr
+    assert (project / "k.py").read_text() == PTX + "# an edit\n"
+
+
 # -- standard input --------------------------------------------------------------------------------------------
 
 
@@ -269,6 +291,24 @@ def test_standard_input(project: Path) -> None:
     result = run("check", "--fix", "-", stdin=PTX)
     assert result.stdout == PTX.replace("\u2014", "-")
     assert result.exit_code == 0
+
+
+def test_standard_input_that_cannot_be_fixed_comes_back_as_it_was(project: Path) -> None:
+    notebook = json.dumps({"cells": [{"cell_type": "code", "source": TWICE, "metadata": {}, "outputs": []}]})
+    for name, raw in (("a.py", b"x = '\xff'\n"), ("n.ipynb", notebook.encode())):
+        result = run("check", "--fix", "-", "--stdin-filename", name, stdin=raw)
+        assert (result.exit_code, result.stdout_bytes) == (1, raw)
+        assert "ML" in result.stderr
+        assert run("check", "--diff", "-", "--stdin-filename", name, stdin=raw).stdout == ""
+
+
+def test_stdin_filename_means_standard_input_and_may_be_excluded(project: Path) -> None:
+    result = run("check", "gone.py", "--stdin-filename", "a.py", "--output-format", "concise", stdin=TWICE)
+    assert (result.exit_code, result.stdout[:15]) == (1, "a.py:5:5: ML501")
+    assert result.stderr.startswith("warning: gone.py: ")
+    excluded = ("--stdin-filename", "k.py", "--force-exclude", "--extend-exclude", "k.py")
+    assert run("check", "-", *excluded, stdin=TWICE).exit_code == 0
+    assert run("check", "-", "--fix", *excluded, stdin=PTX).stdout == PTX
 
 
 # -- output ----------------------------------------------------------------------------------------------------
@@ -347,6 +387,37 @@ def test_a_change_elsewhere_reaches_a_cached_file(project: Path) -> None:
     (project / "f.py").write_text(caller.format("fill(grad, mask)"))
     assert [(Path(row["filename"]).name, row["code"]) for row in findings()] == [("masks.py", "ML201")]
     assert [(Path(row["filename"]).name, row["code"]) for row in findings("masks.py")] == [("masks.py", "ML201")]
+
+
+def test_a_file_moved_over_another_is_checked_anew(project: Path) -> None:
+    (project / "a.py").write_text(TWICE)
+    (project / "b").write_text(TWICE.replace("step", "stop", 1))
+    status = (project / "a.py").stat()
+    os.utime(project / "b", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert len(findings()) == 1
+    (project / "b").rename(project / "a.py")  # as large and as old as the one before
+    assert findings() == []
+
+
+def test_a_kernel_in_a_text_file_reaches_the_cached_file_that_loads_it(project: Path) -> None:
+    kernel = "__global__ void k() {{ int {} = 1; }}\n"
+    (project / "k.py").write_text(
+        "from pathlib import Path\nfrom pycuda.compiler import SourceModule\n\n"
+        'SourceModule(Path(__file__).with_name("kernel.txt").read_text())\n'
+    )
+    for name, count in (("cafe", 0), ("caf\u00e9", 1), ("coffee", 0)):
+        (project / "kernel.txt").write_text(kernel.format(name), "utf-8")
+        assert len(findings()) == count, name
+
+
+def test_a_cache_folder_that_cannot_be(project: Path) -> None:
+    (project / "a.py").write_text(TWICE)
+    assert run("check", "--cache-dir", "a.py").exit_code == 1
+    (project / "elsewhere").mkdir()
+    (project / "elsewhere" / "kept").touch()
+    (project / ".mllint_cache").symlink_to("elsewhere")
+    assert run("clean").exit_code == 0
+    assert not (project / ".mllint_cache").exists() and (project / "elsewhere" / "kept").exists()
 
 
 # -- the other commands ----------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from mllint.diagnostic import Diagnostic, Edit, Fix, Place, Related, Safety, Sev
 #: The folder that caches are kept in, below the configuration root or the current folder.
 CACHE_FOLDER = ".mllint_cache"
 
-#: What a file looked like when it was checked: modification time in nanoseconds and size.
-Stamp = tuple[int, int]
+#: What a file looked like when it was checked, as reading/content.py has it: times and size.
+Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Entry:
     """The result for one unchanged file. ``project`` is the digest it depends on, "" for none.
 
     ``asked``: a rule did ask the project; else only rules ``waiting`` for other files could change the result.
+    ``beside``: files that are no part of the digest (a kernel's text) and that the result depends on.
     """
 
     stamp: Stamp
@@ -36,6 +38,7 @@ class Entry:
     waiting: tuple[str, ...]
     suppressed: int
     diagnostics: tuple[Diagnostic, ...]
+    beside: tuple[tuple[str, Stamp | None], ...] = ()
 
 
 @dataclass
@@ -78,14 +81,17 @@ def save_cache(cache: Cache) -> None:
         Path(partial).write_text(text)
         os.replace(partial, cache.path)
     except OSError:
-        Path(partial).unlink(missing_ok=True)
+        with suppress(OSError):
+            os.unlink(partial)
 
 
 def cache_key(codes: Sequence[str], folders: Sequence[Path], extra: str = "") -> str:
     """Changes whenever mllint, Python, the rules' files or the selection do."""
     from hashlib import sha256  # loads OpenSSL, which a run without a cache saves
 
-    digest = sha256(f"{__version__} {sys.version_info[:3]} {','.join(codes)} {extra}".encode())
+    digest = sha256(
+        f"{__version__} {sys.version_info[:3]} {','.join(codes)} {extra}".encode("utf-8", "surrogateescape")
+    )
     for folder in folders:
         for entry in sorted(Path(folder).rglob("*.py")):
             status = entry.stat()
@@ -99,25 +105,31 @@ def project_digest(stamps: Mapping[str, Stamp | None]) -> str:
 
     digest = sha256()
     for path in sorted(stamps):
-        digest.update(f"{path} {stamps[path]};".encode())
+        digest.update(f"{path} {stamps[path]};".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def _plain(entry: Entry) -> list[Any]:
     findings = [asdict(found) for found in entry.diagnostics]
-    return [list(entry.stamp), entry.project, entry.asked, list(entry.waiting), entry.suppressed, findings]
+    return [entry.stamp, entry.project, entry.asked, entry.waiting, entry.suppressed, findings, entry.beside]
 
 
 def _entry(row: Sequence[Any]) -> Entry:
-    stamp, project, asked, waiting, suppressed, findings = row
+    stamp, project, asked, waiting, suppressed, findings, beside = row
     return Entry(
-        (stamp[0], stamp[1]),
+        _stamp(stamp),
         project,
         asked,
         tuple(waiting),
         suppressed,
         tuple(_diagnostic(plain) for plain in findings),
+        tuple((path, None if then is None else _stamp(then)) for path, then in beside),
     )
+
+
+def _stamp(row: Sequence[int]) -> Stamp:
+    changed, size, moved = row
+    return changed, size, moved
 
 
 def _diagnostic(plain: Mapping[str, Any]) -> Diagnostic:

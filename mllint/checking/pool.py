@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -41,11 +44,15 @@ class Pool(Generic[Item, Done]):
 
         context = multiprocessing.get_context(self.start_method or default_start_method())
         left: list[list[Item]] = []
-        with ProcessPoolExecutor(jobs, mp_context=context, initializer=self.prepare, initargs=self.arguments) as pool:
+        pool = ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_begin, initargs=(self.prepare, self.arguments)
+        )
+        try:
             futures = {}
             try:
-                for chunk in chunks:
-                    futures[pool.submit(self.work, chunk)] = chunk
+                with _interrupts_held():
+                    for chunk in chunks:
+                        futures[pool.submit(self.work, chunk)] = chunk
             except BrokenProcessPool:
                 left.extend(chunks[len(futures) :])
             for future in as_completed(futures):
@@ -55,7 +62,38 @@ class Pool(Generic[Item, Done]):
                     left.append(futures[future])
                 else:
                     yield from results
+        finally:
+            pool.shutdown(cancel_futures=True)  # after Ctrl-C what has not begun never will
         return left
+
+
+def _begin(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+    """Start of a worker: it ends without a word on Ctrl-C, and with the process that it works for, even a killed one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `_interrupts_held`
+    Thread(target=_end_with_parent, daemon=True).start()
+    prepare(*arguments)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits meanwhile, and waits in each worker started here until it can end without a word."""
+    if sys.platform == "win32":
+        yield
+        return
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def default_start_method() -> str:

@@ -21,10 +21,14 @@ from mllint.settings import Settings
 
 @dataclass(frozen=True)
 class Projects:
-    """The projects that the targets belong to, and a digest of each: found and read only when asked."""
+    """The projects that the targets belong to, and a digest of each: found and read only when asked.
+
+    ``beside`` are the files that rules have read so far though they are no Python of the project.
+    """
 
     of: Callable[[Target], Project | None]
     digest: Callable[[Target], str]
+    beside: Callable[[Target], tuple[str, ...]] = lambda target: ()
 
 
 def open_projects(settings: Settings, finder: Finder) -> Projects:
@@ -37,7 +41,7 @@ def open_projects(settings: Settings, finder: Finder) -> Projects:
         return project_files(root, finder.settings(root), finder)
 
     store = ProjectStore(root_of, list_files, settings.max_file_size)
-    return Projects(store.of, store.digest)
+    return Projects(store.of, store.digest, store.beside)
 
 
 @dataclass
@@ -49,6 +53,7 @@ class ProjectStore:
     max_file_size: int
     _known: dict[str, Project] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
+    _beside: dict[str, set[str]] = field(default_factory=dict)
 
     def of(self, target: Target) -> Project | None:
         """The project a file belongs to; None without a configuration root."""
@@ -68,6 +73,10 @@ class ProjectStore:
             self._digests[project.root] = project_digest({path: stamp(path) for path in project.files})
         return self._digests[project.root]
 
+    def beside(self, target: Target) -> tuple[str, ...]:
+        """What has been asked for of the target's project that the digest does not cover, missing files too."""
+        return tuple(sorted(self._beside.get(self.root_of(target), ())))
+
     def _open(self, root: str, files: frozenset[str]) -> Project:
         indexes: dict[str, FileIndex | None] = {}
         passing: dict[Triggers, tuple[str, ...]] = {}
@@ -86,6 +95,8 @@ class ProjectStore:
         def load_bytes(path: str) -> bytes | None:
             if not path.startswith(root.rstrip("/") + "/"):
                 return None
+            if path not in files:
+                self._beside.setdefault(root, set()).add(path)
             try:
                 return read_source(path, "kernel", read(path, self.max_file_size)).data
             except (Unreadable, DecodeFailure):

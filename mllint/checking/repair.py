@@ -5,7 +5,7 @@ May not: write files, or print.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mllint.checking.engine import check
@@ -14,7 +14,7 @@ from mllint.checking.packs import builtin_rules
 from mllint.checking.projects import Projects
 from mllint.checking.report import Report
 from mllint.checking.ruleset import RuleSet
-from mllint.checking.run import Plan
+from mllint.checking.run import Outcome, Plan
 from mllint.diagnostic import Safety
 from mllint.reading.files import Target
 from mllint.reading.source import Source
@@ -39,12 +39,10 @@ def fixable(source: Source) -> bool:
     return source.kind != "notebook" and source.exact
 
 
-def repairs(
-    reports: Sequence[Report], targets: dict[str, Target], plan: Plan, projects: Projects, allowed: frozenset[Safety]
-) -> Iterator[Repair]:
+def repairs(outcome: Outcome, plan: Plan, projects: Projects, allowed: frozenset[Safety]) -> Iterator[Repair]:
     """A repair for each report that has a fix of an allowed safety, in report order."""
     rules: RuleSet | None = None
-    for report in reports:
+    for target, report in zip(outcome.targets, outcome.reports, strict=True):
         source = report.source
         if (
             source is None
@@ -53,7 +51,6 @@ def repairs(
         ):
             continue
         rules = rules or RuleSet(builtin_rules(), plan.selection)
-        target = targets[report.path]
         yield repair(source, target, rules, plan, projects, allowed)
 
 

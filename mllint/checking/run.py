@@ -49,10 +49,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All results, in path order."""
+    """All results, in path order; ``targets`` are those of the reports, one each."""
 
     reports: tuple[Report, ...]
     problems: tuple[Problem, ...]
+    targets: tuple[Target, ...] = ()
 
 
 def load(target: Target, limit: int) -> Source:
@@ -75,14 +76,14 @@ def run(
     """Check every target once. ``tick`` is told how many files are done."""
     stamps = {target.absolute: stamp(target.absolute) for target in targets}
     rules = RuleSet(builtin_rules(), plan.selection)
-    reports: list[Report] = []
+    reports: list[tuple[Target, Report]] = []
     fresh: list[Target] = []
     for target in targets:
         report = _recalled(target, stamps[target.absolute], rules, plan, cache, projects)
         if report is None:
             fresh.append(target)
         else:
-            reports.append(report)
+            reports.append((target, report))
     problems: list[Problem] = []
     waiting: list[Result] = []
     for done, result in enumerate(_surveys(fresh, stamps, rules, plan), start=len(reports) + 1):
@@ -92,17 +93,22 @@ def run(
         else:
             waiting.append(result)
     # In path order, so that what the project's questions remember never depends on which worker was first.
-    for result in sorted(waiting, key=lambda result: result.target.path):
+    for result in sorted(waiting, key=lambda result: _place(result.target)):
         try:
             report = _final(result, rules, plan, projects)
         except (Unreadable, DecodeFailure) as failure:  # changed since the first look
             problems.append(Problem(result.target.path, str(failure)))
             continue
-        reports.append(report)
+        reports.append((result.target, report))
         _remember(cache, result, stamps[result.target.absolute], report, projects)
-    reports.sort(key=lambda report: report.path)
+    reports.sort(key=lambda pair: _place(pair[0]))
     problems.sort(key=lambda problem: problem.path)
-    return Outcome(tuple(reports), tuple(problems))
+    return Outcome(tuple(report for _, report in reports), tuple(problems), tuple(target for target, _ in reports))
+
+
+def _place(target: Target) -> tuple[str, str]:
+    """What targets are sorted by: names that are no text may look alike."""
+    return target.path, target.absolute
 
 
 def _recalled(
@@ -110,7 +116,7 @@ def _recalled(
 ) -> Report | None:
     """A cached report, if it still holds; the source is read again only where findings have to be shown."""
     entry = cache.entries.get(target.absolute)
-    if entry is None or entry.stamp != now:
+    if entry is None or entry.stamp != now or any(stamp(path) != then for path, then in entry.beside):
         return None
     if entry.project and entry.project != projects.digest(target):
         if entry.asked or rules.reached(entry.waiting, projects.of(target), target.absolute):
@@ -122,6 +128,8 @@ def _recalled(
             source = load(target, plan.max_file_size)
         except (Unreadable, DecodeFailure):
             return None  # the first look says why
+        if stamp(target.absolute) != now:
+            return None  # saved just now: the findings are those of another text
     return Report(target.path, entry.diagnostics, source, entry.suppressed)
 
 
@@ -144,7 +152,9 @@ def _remember(cache: Cache, result: Result, now: Stamp | None, report: Report, p
         return
     depends = projects.digest(target) if first.asking or first.waiting else ""
     asked = report is not first.report
-    cache.put(target.absolute, Entry(now, depends, asked, first.waiting, report.suppressed, report.diagnostics))
+    beside = tuple((path, stamp(path)) for path in projects.beside(target)) if asked else ()
+    entry = Entry(now, depends, asked, first.waiting, report.suppressed, report.diagnostics, beside)
+    cache.put(target.absolute, entry)
 
 
 # -- the first look, here or in workers ------------------------------------------------------------------------
@@ -171,7 +181,7 @@ def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Repo
 def _surveys(
     targets: Sequence[Target], stamps: dict[str, Stamp | None], rules: RuleSet, plan: Plan
 ) -> Iterator[Result]:
-    sizes = {target.absolute: (stamps[target.absolute] or (0, 0))[1] for target in targets}
+    sizes = {target.absolute: (stamps[target.absolute] or (0, 0, 0))[1] for target in targets}
     if plan.jobs == 1 or len(targets) < 2 or sum(sizes.values()) < _POOL_BYTES:
         with _collector_off():
             for target in targets:

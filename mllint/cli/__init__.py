@@ -5,7 +5,10 @@ May not: hold logic that a test without a terminal would want. Commands are impo
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
+import sys
 
 import click
 
@@ -32,6 +35,23 @@ class _LateGroup(click.Group):
         command = getattr(importlib.import_module(module), cmd_name)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; where that is cut short from outside, say so in a line."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+                stream.reconfigure(errors="backslashreplace")  # a name or a source line that it cannot encode
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nInterrupted", err=True)
+            ctx.exit(130)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # click's affair: whoever reads has enough
+                raise
+            name = f"{error.filename}: " if error.filename else ""
+            click.echo(f"error: {name}{(error.strerror or str(error)).lower()}", err=True)
+            ctx.exit(2)
 
 
 @click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -86,10 +86,14 @@ def clean(folder: str) -> None:
     removed = 0
     for current, folders, _ in os.walk(folder):
         if CACHE_FOLDER in folders:
-            shutil.rmtree(Path(current, CACHE_FOLDER))
+            cache = Path(current, CACHE_FOLDER)
+            if cache.is_symlink():
+                cache.unlink()  # what it points to belongs to somebody else
+            else:
+                shutil.rmtree(cache)
             folders.remove(CACHE_FOLDER)
             removed += 1
-            click.echo(f"Removed {Path(current, CACHE_FOLDER).as_posix()}", err=True)
+            click.echo(f"Removed {cache.as_posix()}", err=True)
     if not removed:
         click.echo(f"No cache below {folder}", err=True)
 

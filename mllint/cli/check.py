@@ -22,9 +22,9 @@ from mllint.cli.terminal import Progress
 from mllint.diagnostic import Problem
 from mllint.output.summary import counted
 from mllint.reading.config import Finder
-from mllint.reading.files import Found, Target, WriteFailed, discover, write_atomic
+from mllint.reading.files import Found, Target, Unreadable, WriteFailed, discover, read, write_atomic
 from mllint.rule import Meta
-from mllint.settings import ConfigError, Settings
+from mllint.settings import ConfigError, Settings, merge
 
 
 @click.command()
@@ -44,13 +44,17 @@ def check(options: CheckOptions) -> None:
 
 def _check(options: CheckOptions) -> int:
     finder = Finder(options.flags.cwd, options.flags, options.config, options.isolated)
-    if options.paths == ("-",):
+    metas = [rule.meta for rule in builtin_rules()]
+    selection(merge(Settings(), options.flags), metas)  # by itself, so that no file is blamed for a wrong flag
+    if options.stdin_filename or options.paths == ("-",):
         from mllint.cli.stdin import check_stdin
 
+        for path in options.paths:
+            if path != "-" and not options.quiet:
+                click.echo(f"warning: {path}: not read, as `--stdin-filename` asks for standard input", err=True)
         return check_stdin(options, finder)
     found = discover(options.paths or (".",), finder)
     settings = finder.settings(options.flags.cwd)
-    metas = [rule.meta for rule in builtin_rules()]
     selection(settings, metas)  # a wrong selector is an error even when there is nothing to check
     _say(found, options)
     if options.show_files:
@@ -88,7 +92,7 @@ def _run(found: Found, finder: Finder, options: CheckOptions, metas: Sequence[Me
         done += len(targets)
         progress.clear()
         tally.problems += outcome.problems
-        _fix(outcome, targets, plan, projects, tally, options)
+        _fix(outcome, settings, plan, projects, tally, options)
     tally.reports.sort(key=lambda report: report.path)
     tally.problems.sort(key=lambda problem: problem.path)
     return tally
@@ -105,25 +109,25 @@ def _cache(settings: Settings, plan: Plan, options: CheckOptions) -> Cache:
 
 
 def _fix(
-    outcome: Outcome, targets: Sequence[Target], plan: Plan, projects: Projects, tally: Tally, options: CheckOptions
+    outcome: Outcome, settings: Settings, plan: Plan, projects: Projects, tally: Tally, options: CheckOptions
 ) -> None:
     """Apply the fixes that the settings ask for, or with ``--diff`` only say what they would write."""
-    settings = targets[0].settings
     if not (settings.fix or options.fix_only or options.diff):
         tally.reports += outcome.reports
         return
     from mllint.checking.repair import allowed_safeties, repairs
 
-    reports = {report.path: report for report in outcome.reports}
-    by_path = {target.path: target for target in targets}
-    for repair in repairs(outcome.reports, by_path, plan, projects, allowed_safeties(settings.unsafe_fixes)):
+    reports = {target.absolute: report for target, report in zip(outcome.targets, outcome.reports, strict=True)}
+    for repair in repairs(outcome, plan, projects, allowed_safeties(settings.unsafe_fixes)):
         try:
             if repair.outcome.changed and not options.diff:
+                if read(repair.target.absolute, settings.max_file_size) != repair.before:
+                    raise WriteFailed("not written: it was changed while it was being checked; run again")
                 write_atomic(repair.target.absolute, repair.outcome.data)
-        except WriteFailed as failure:
+        except (WriteFailed, Unreadable) as failure:
             tally.problems.append(Problem(repair.target.path, str(failure)))
             continue
-        reports[repair.target.path] = repair.outcome.left
+        reports[repair.target.absolute] = repair.outcome.left
         tally.record(repair, options.diff)
     tally.reports += reports.values()
 

@@ -41,6 +41,8 @@ class CheckOptions:
 def _selectors(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...] | None:
     """``--select ML2,ML301 --select gradients`` as one tuple; None when the flag is absent."""
     split = tuple(part.strip() for value in values for part in value.split(",") if part.strip())
+    if values and not split:
+        raise click.BadParameter("nothing is named", ctx, parameter)
     return split or None
 
 
@@ -100,7 +102,7 @@ def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
     def gathered(**values: Any) -> Any:
         names = Flags.__dataclass_fields__
         flags = Flags(cwd=_cwd(), **{name: values.pop(name) for name in list(values) if name in names})
-        return function(CheckOptions(flags=flags, start_method=os.environ.get("MLLINT_START_METHOD", ""), **values))
+        return function(CheckOptions(flags=flags, start_method=_start_method(), **values))
 
     gathered.__doc__ = function.__doc__
     for option in reversed(_CHECK):
@@ -109,4 +111,19 @@ def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _cwd() -> str:
-    return os.getcwd().replace(os.sep, "/")
+    try:
+        return os.getcwd().replace(os.sep, "/")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, "the current folder was removed; go to another one") from error
+
+
+def _start_method() -> str:
+    """How workers are started, for tests and odd platforms; "" leaves it to the platform."""
+    method = os.environ.get("MLLINT_START_METHOD", "")
+    if method:
+        from multiprocessing import get_all_start_methods
+
+        if method not in get_all_start_methods():
+            known = ", ".join(get_all_start_methods())
+            raise click.UsageError(f"MLLINT_START_METHOD is `{method}`; here it can be {known}")
+    return method

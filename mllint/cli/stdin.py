@@ -21,8 +21,10 @@ from mllint.cli.options import CheckOptions
 from mllint.cli.results import Tally, report_result
 from mllint.reading.config import Finder, posix
 from mllint.reading.files import Target, kind_of
+from mllint.reading.ignore import exclusion
 from mllint.reading.notebook import read_notebook
 from mllint.reading.source import DecodeFailure, Source, read_source
+from mllint.settings import ConfigError, Settings
 
 
 def check_stdin(options: CheckOptions, finder: Finder) -> int:
@@ -34,22 +36,41 @@ def check_stdin(options: CheckOptions, finder: Finder) -> int:
     plan = Plan(selection(settings, [rule.meta for rule in rules]), settings.max_file_size, options.ignore_noqa)
     ready = RuleSet(rules, plan.selection)
     target = Target(name, absolute, kind_of(absolute) or "python", settings)
-    raw = sys.stdin.buffer.read()
+    raw = _standard_input()
+    fixing = settings.fix or options.fix_only or options.diff
+    returned = fixing and not options.diff  # an editor replaces its buffer by what comes back
+    if options.stdin_filename and settings.force_exclude and exclusion(settings, finder.cwd).hits_any(absolute):
+        return _unchanged(raw if returned else b"", [], settings, options)
     try:
         source = read_notebook(name, raw) if target.kind == "notebook" else read_source(name, target.kind, raw)
     except DecodeFailure as failure:
         empty = Source(name, target.kind, b"")
         found = syntax_error(empty, ready, SyntaxFault(f"cannot be decoded: {failure}", 1, 1))
-        return report_result(Tally([Report(name, found, empty)]), settings, options)
+        return _unchanged(raw if returned else b"", [Report(name, found, empty)], settings, options)
     projects = open_projects(settings, finder)
-    fixing = settings.fix or options.fix_only or options.diff
-    if fixing and not fixable(source):
-        sys.stdout.buffer.write(raw)  # an editor replaces its buffer by what comes back
     if not fixing or not fixable(source):
         report = check(source, ready, projects.of(target), absolute, ignore_noqa=plan.ignore_noqa)
-        return report_result(Tally([report]), settings, options)
+        return _unchanged(raw if returned else b"", [report], settings, options)
     result = repair(source, target, ready, plan, projects, allowed_safeties(settings.unsafe_fixes))
     return report_result(_shown(result, options), settings, options, to_stderr=not options.diff)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise ConfigError("standard input is closed; pipe the code to check into it")
+    return sys.stdin.buffer.read()
+
+
+def _unchanged(raw: bytes, reports: list[Report], settings: Settings, options: CheckOptions) -> int:
+    """The result where nothing is fixed. ``raw`` goes to standard output, and what there is to say then not."""
+    _put(raw)
+    return report_result(Tally(reports), settings, options, to_stderr=bool(raw))
+
+
+def _put(data: bytes) -> None:
+    if data and sys.stdout is not None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
 
 
 def _shown(result: Repair, options: CheckOptions) -> Tally:
@@ -57,6 +78,5 @@ def _shown(result: Repair, options: CheckOptions) -> Tally:
     tally = Tally([result.outcome.left])
     tally.record(result, options.diff)
     if not options.diff:
-        sys.stdout.buffer.write(result.outcome.data)
-        sys.stdout.buffer.flush()
+        _put(result.outcome.data)
     return tally

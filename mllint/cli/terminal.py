@@ -19,13 +19,18 @@ from mllint.output.progress import frame
 _PATIENCE, _INTERVAL = 0.5, 0.1
 
 
-def use_color(choice: str, stream: TextIO) -> bool:
+def use_color(choice: str, stream: TextIO | None) -> bool:
     """``always``, ``never``, or what the stream and the environment (NO_COLOR, FORCE_COLOR) say."""
     if choice != "auto":
         return choice == "always"
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or stream.isatty()
+    return bool(os.environ.get("FORCE_COLOR")) or is_terminal(stream)
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Does a person watch? A stream that was closed before the start is None."""
+    return stream is not None and stream.isatty()
 
 
 class Progress:
@@ -33,7 +38,7 @@ class Progress:
 
     def __init__(self, total: int, quiet: bool) -> None:
         self._total = total
-        self._shown = not quiet and sys.stderr.isatty()
+        self._shown = not quiet and is_terminal(sys.stderr)
         self._started = self._last = time.monotonic()
         self._drawn = 0
 

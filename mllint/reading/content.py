@@ -61,13 +61,16 @@ def first_bytes(absolute: str) -> bytes:
         return b""
 
 
-def stamp(absolute: str) -> tuple[int, int] | None:
-    """When a file last changed (nanoseconds) and its size in bytes; None where it cannot be asked."""
+def stamp(absolute: str) -> tuple[int, int, int] | None:
+    """When a file's content and its entry last changed (nanoseconds), between them its size in bytes.
+
+    The entry's time tells a file that was moved over another one, which may be as old and as large. None where
+    the file cannot be asked."""
     try:
         status = os.stat(absolute)
     except (OSError, ValueError):
         return None
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ctime_ns
 
 
 def _all_bytes(descriptor: int, size: int, limit: int) -> bytes:

@@ -184,12 +184,12 @@ class _Search:
             self.targets[real] = target
 
     def _shown(self, absolute: str) -> str:
-        """What a person sees of a path; bytes of a name that are no text become replacement characters."""
+        """What a person sees of a path; bytes of a name that are no text become ``\\xff``."""
         below = self.finder.cwd.rstrip("/") + "/"
         path = absolute[len(below) :] if absolute.startswith(below) else absolute
         if absolute == self.finder.cwd:
             path = "."
-        return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return path if path.isascii() else path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _missing(absolute: str, error: OSError | ValueError) -> str:
