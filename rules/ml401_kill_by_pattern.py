@@ -89,7 +89,7 @@ class KillByPattern(Rule):
       `-P`, `-g`, `-s`, `-F` and an exact name (`-x`) of one user.
     - Signals that end nothing (0, `STOP`, `CONT`, `USR1`, `USR2`) are not reported.
     - In Markdown only code blocks are read, and not where the text around them warns.
-    - Numbers that Python code picks out of the output of `ps` and passes to `os.kill` are not followed.
+    - Numbers that Python code itself picks out of the lines of `ps` and passes to `os.kill` are not followed.
 
     ## References
 
@@ -110,7 +110,8 @@ class KillByPattern(Rule):
     )
 
     def visit_command(self, command: Command, ctx: Context) -> Iterator[Diagnostic]:
-        from mllint.analysis.commands.selection import killed  # here, because every run loads this file
+        from mllint.analysis.commands.programs import says_something  # here, because every run loads this file
+        from mllint.analysis.commands.selection import killed
 
         picked = killed(command)
         if picked is None or picked.own or picked.exact_own or not _passes_gate(ctx):
@@ -122,14 +123,17 @@ class KillByPattern(Rule):
         start = command.upstream[0].start if _is_piped(command) else command.start
         pattern = _shortened(" ".join(_shown(word, ctx) for word in picked.patterns))
         program = command.program if command.program in ("pkill", "killall") else "kill"
-        known = any(word.text.strip(HOLE) for word in picked.patterns)
+        known = any(says_something(_filled(word, ctx)) for word in picked.patterns)
         hit = "also hits other runs and DataLoader workers" if known else "hits whatever process matches at run time"
         message = f"`{program}` by pattern `{pattern}` {hit}"
         yield ctx.report((start, command.end), message, fix=_by_number(start, command, ctx))
 
     def visit_For(self, node: libcst.For, ctx: Context) -> Iterator[Diagnostic]:
-        from mllint.analysis.commands.process_loops import call_ending_by_pattern
+        from mllint.analysis.commands.process_loops import call_ending_by_pattern, kill_of_listed
 
+        listed = kill_of_listed(node, ctx)
+        if listed is not None:
+            yield from self.visit_command(listed, ctx)
         call = call_ending_by_pattern(node, ctx)
         if call is not None:
             message = "this loop ends processes by command line: other runs and DataLoader workers match too"

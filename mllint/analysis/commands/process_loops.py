@@ -1,4 +1,4 @@
-"""Loops over the processes of a machine (`psutil`) that end those with a certain name or command line.
+"""Loops that end processes by name or command line: over all of a machine (`psutil`), or over those `pgrep` lists.
 
 May not: judge which names those are; `programs` does.
 """
@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mllint.analysis.commands.find import python_commands
 from mllint.analysis.commands.programs import aims_at_training, names_training
 from mllint.analysis.names import written_name
 from mllint.analysis.strings.bindings import bindings
 from mllint.analysis.walk import descendants
 from mllint.lazy import cst
+from mllint.reading.shell import Command, Word
 
 if TYPE_CHECKING:
     import libcst
@@ -30,18 +33,68 @@ _FIELDS = frozenset({"", " ", "name", "cmdline", "pid", "username", "exe", "stat
 
 def call_ending_by_pattern(node: libcst.For, ctx: Context) -> libcst.Call | None:
     """The call that ends a process in a loop over all of them, chosen by a pattern that training runs match."""
-    if b"psutil" not in ctx.source.data or not _loops_over_processes(node, ctx):
+    if b"psutil" not in ctx.source.data:
         return None
-    call = next(_ending_calls(node), None)
-    return call if call is not None and _goes_by_command_line(node) else None
-
-
-def _loops_over_processes(node: libcst.For, ctx: Context) -> bool:
     table = bindings(ctx)
     over = table.value(node.iter) if table is not None else node.iter
-    return over is not None and any(
-        isinstance(inner, cst.Call) and ctx.name(inner.func) in _LOOPS for inner in (over, *descendants(over))
+    if over is None or not any(ctx.name(call.func) in _LOOPS for call in _calls(over)):
+        return None
+    call = next(_ending_calls(node), None)
+    return call if call is not None and _goes_by_command_line(over, node.body) else None
+
+
+def kill_of_listed(node: libcst.For, ctx: Context) -> Command | None:
+    """The ``kill`` of a loop over the numbers that a command prints (``pgrep -f x``), as a shell would write it."""
+    table = bindings(ctx)
+    kill = next((found for call in _calls(node.body) if (found := _kill(call, ctx)) is not None), None)
+    if kill is None or table is None or _chooses_by_number(node.body):
+        return None
+    listing: tuple[Command, ...] = ()
+    pending: list[libcst.CSTNode] = [node.iter]
+    for _ in range(4):  # ``for pid in map(int, pids)``, ``pids = out.split()``, ``out = check_output(…)``
+        calls = [inner for value in pending for inner in _calls(value)]
+        listing += tuple(command for inner in calls for command in python_commands(inner, ctx))
+        names = [part for value in pending for part in (value, *descendants(value)) if isinstance(part, cst.Name)]
+        pending = [made.value for name in names for made in table.lookup(name) if made.kind == "assign" and made.value]
+    return replace(kill, substituted=listing) if listing else None
+
+
+def _kill(call: libcst.Call, ctx: Context) -> Command | None:
+    """``os.kill(pid, 9)`` as a command, or the ``kill`` that ``subprocess.run(["kill", pid])`` runs."""
+    if ctx.name(call.func) in ("os.kill", "os.killpg") and not _is_harmless(call):
+        start, end = ctx.span(call)
+        return Command((Word("kill", start, end),), start, end, host="python")
+    return next((command for command in python_commands(call, ctx) if command.program == "kill"), None)
+
+
+def _chooses_by_number(body: libcst.CSTNode) -> bool:
+    """Does a loop keep to certain numbers (``p.pid == saved``, ``pid in mine``), other than to skip them?"""
+    nodes = descendants(body)
+    skips = [node for node in nodes if isinstance(node, cst.If) and isinstance(_first_statement(node), cst.Continue)]
+    skipping = {part for node in skips for part in (node.test, *descendants(node.test))}
+    return any(
+        isinstance(node, cst.Comparison)
+        and node not in skipping
+        and isinstance(node.comparisons[0].operator, (cst.Equal, cst.In))
+        and _is_number(node.left)
+        for node in nodes
     )
+
+
+def _first_statement(node: libcst.If) -> libcst.CSTNode:
+    statement = node.body.body[0] if node.body.body else node
+    return statement.body[0] if isinstance(statement, cst.SimpleStatementLine) else statement
+
+
+def _is_number(node: libcst.CSTNode) -> bool:
+    """``pid``, ``p.pid`` or ``p.info["pid"]``."""
+    if isinstance(node, cst.Subscript):
+        return any(isinstance(part, cst.SimpleString) and part.raw_value == "pid" for part in descendants(node))
+    return written_name(node).rpartition(".")[2] == "pid"
+
+
+def _calls(node: libcst.CSTNode) -> Iterator[libcst.Call]:
+    return (inner for inner in (node, *descendants(node)) if isinstance(inner, cst.Call))
 
 
 def _ending_calls(node: libcst.For) -> Iterator[libcst.Call]:
@@ -61,12 +114,12 @@ def _is_harmless(call: libcst.Call) -> bool:
     return written_name(last).endswith(("SIGUSR1", "SIGUSR2", "SIGSTOP", "SIGCONT")) if last is not None else False
 
 
-def _goes_by_command_line(node: libcst.For) -> bool:
-    """Does the loop choose by command line, or by a name that is Python's?"""
+def _goes_by_command_line(over: libcst.CSTNode, body: libcst.CSTNode) -> bool:
+    """Does a loop, by its body or by what it goes over, choose by command line, or by a name that is Python's?"""
     read: set[str] = set()
     sought: set[str] = set()  # names of what is looked for, where that is not written out
     patterns: list[str] = []
-    for inner in (*descendants(node.iter), *descendants(node.body)):
+    for inner in (*descendants(over), *descendants(body)):
         if isinstance(inner, cst.Attribute):
             read.add(inner.attr.value)
         elif isinstance(inner, cst.SimpleString):
@@ -77,7 +130,7 @@ def _goes_by_command_line(node: libcst.For) -> bool:
         if isinstance(inner, cst.Comparison) and isinstance(inner.comparisons[0].operator, cst.In):
             left = (inner.left, *descendants(inner.left))
             sought.update(part.value for part in left if isinstance(part, cst.Name))
-    if not _OWN.isdisjoint(read) or not (patterns or sought):
+    if not _OWN.isdisjoint(read) or not (patterns or sought) or _chooses_by_number(body):
         return False
     if "cmdline" in read:
         known = bool(patterns)

@@ -23,8 +23,8 @@ _OTHER_TEXT = (
     "electron emulator fastapi ffmpeg firefox flask flower forward frontend backend frpc gateway gateways gazebo "
     "go gradio grafana gunicorn gzclient gzserver http httpd hypercorn java jupyter kafka kubectl lab lsp mcp "
     "mlflow mongod mpv mysqld nginx ngrok node nodejs notebook npm ollama openai playwright postgres prometheus "
-    "proxy qemu raylet react redis rest ros roscore roslaunch rosmaster rviz selenium serve server servers "
-    "service serving sglang sleep socat socket spark ssh sshd streamlit swaybg tail telegram tensorboard tgi tmux "
+    "proxy qemu raylet react redis rest ros roscore roslaunch rosmaster runserver rviz selenium serve server "
+    "servers service serving sglang sleep socat socket spark ssh sshd streamlit swaybg tail telegram tensorboard tgi tmux "
     "triton tritonserver tunnel ui uvicorn uwsgi vim vite vllm wandb watch watchdog watcher web webdriver webui "
     "websocket wine xorg xterm xvfb yarn"
 )
@@ -103,6 +103,11 @@ def aims_at_training(pattern: str, known: bool, source: str) -> bool:
     return not known and not any(len(word) > 1 for word in words) and not _limits(source)
 
 
+def says_something(pattern: str) -> bool:
+    """Does a pattern hold more than what is only known when the command runs?"""
+    return bool(_VARIABLE.sub("", pattern).strip(f"{HOLE} "))
+
+
 def alternatives(pattern: str) -> list[str]:
     """What a pattern with ``a|b`` or ``x (a|b)`` stands for, each way spelled out."""
     tokens = _TOKEN.findall(pattern)
@@ -135,8 +140,9 @@ def is_private_path(pattern: str) -> bool:
         return True
     for part in re.split(r"[\s|]+|\.\*", pattern):
         path = part.lstrip("^").replace("\\", "").rstrip("$")
-        if path.startswith("/") and not path.startswith(_SYSTEM) and path.count("/") >= 3:
-            return not re.fullmatch(r"python[\d.]*|", path.rpartition("/")[2])
+        own = path.startswith("/") and not path.startswith(_SYSTEM) and path.count("/") >= 3
+        if own and not re.fullmatch(r"python[\d.]*|", path.rpartition("/")[2]):  # an interpreter says nothing
+            return True
     return False
 
 

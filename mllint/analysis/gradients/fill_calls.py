@@ -222,7 +222,7 @@ def method_fill(frame: Expressions, node: ast.Call, function: ast.Attribute, own
     if value_node is None:
         return None
     value = frame.value(value_node)
-    if name.startswith(("scatter", "index_put")) and value.origins and not value.through:
+    if name.startswith(("scatter", "index_put")) and value.origins and (owner.buffer or not value.through):
         result = derived([owner, value])
         if owner.buffer:
             result = frame.fill_buffer(owner, result)

@@ -69,7 +69,7 @@ class Expressions:
         self.escape(value)
         for part in value.parts or (value,):
             if part.buffer and part.like and self.unit.gradients:
-                self.fill_buffer(part, Value(part.like))
+                self.escape(self.fill_buffer(part, Value(part.like)))
         self.draft.returned = value if self.draft.returned is None else joined(self.draft.returned, value)
 
     def fill_buffer(self, buffer: Value, written: Value) -> Value:
@@ -79,9 +79,7 @@ class Expressions:
             return written
         form = dotted_name(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
         number = fill_calls.fill_argument(node)
-        filled = self.fill(form or "full", node, written, replace(buffer, labels=NOTHING), number)
-        self.escape(filled)
-        return filled
+        return self.fill(form or "full", node, written, replace(buffer, labels=NOTHING), number)
 
     def mutate(self, target: ast.expr, value: Value) -> None:
         """Elements of what an expression names now derive from ``value`` too."""

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
 
 #: How many steps (names, callers, returns) one text is followed through.
 _STEPS = 6
-#: Methods whose result is the same text for the question what gets compiled.
-_SAME = frozenset({"encode", "decode", "strip", "lstrip", "rstrip"})
+#: Methods whose result is the same text for the question what gets compiled. With an error handler, ``encode`` and
+#: ``decode`` may drop just the characters in question.
+_SAME = frozenset({"strip", "lstrip", "rstrip"})
+_SAME_WITHOUT_HANDLER = frozenset({"encode", "decode"})
+#: Functions and methods that put other characters in the place of those that are not ASCII.
+_CLEANING = frozenset({"translate", "normalize", "unidecode"})
 
 
 def sources(node: cst.CSTNode, ctx: Context) -> list[Located]:
@@ -60,7 +64,10 @@ def _origins(node: cst.CSTNode, table: Bindings, ctx: Context) -> list[cst.CSTNo
     """Where the value of an expression with no single known text may come from."""
     if isinstance(node, cst.Name):
         found: list[cst.CSTNode] = []
-        for binding in table.lookup(node):
+        bound = table.lookup(node)
+        if any(_cleans(binding.value, ctx) for binding in bound if binding.value is not None):
+            return []
+        for binding in bound:
             if binding.kind == "parameter":
                 found += _passed(binding, table)
             elif binding.kind in ("assign", "add") and binding.value is not None:
@@ -76,10 +83,31 @@ def _origins(node: cst.CSTNode, table: Bindings, ctx: Context) -> list[cst.CSTNo
         function = node.func
         if ctx.name(function) in SAME_TEXT or ctx.name(function) == "textwrap.dedent":
             return [argument.value for argument in node.args[:1]]
-        if isinstance(function, cst.Attribute) and function.attr.value in _SAME:
+        if isinstance(function, cst.Attribute) and _keeps_text(function.attr.value, node):
             return [function.value]
         return _returned(function, table)
     return []
+
+
+def _keeps_text(method: str, call: cst.Call) -> bool:
+    return method in _SAME or (method in _SAME_WITHOUT_HANDLER and not _has_handler(call))
+
+
+def _has_handler(call: cst.Call) -> bool:
+    return len(call.args) > 1 or any(item.keyword is not None and item.keyword.value == "errors" for item in call.args)
+
+
+def _cleans(value: cst.CSTNode, ctx: Context) -> bool:
+    """Does an expression replace the characters in question: ``s.encode("ascii", "ignore")``, ``s.replace("–", "-")``?"""
+    for call in (value, *descendants(value)):
+        if not isinstance(call, cst.Call):
+            continue
+        name = _last_name(call.func)
+        if name in _CLEANING or (name in _SAME_WITHOUT_HANDLER and _has_handler(call)):
+            return True
+        if name == "replace" and not ctx.code(ctx.span(call)).isascii():
+            return True
+    return False
 
 
 def _items(node: cst.Subscript, table: Bindings) -> list[cst.CSTNode]:
