@@ -58,7 +58,7 @@ def shown(found: Found) -> list[str]:
     [
         ("python", "a.py a.pyw a.pyi A.PY x/y.z/a.py"),
         ("notebook", "a.ipynb"),
-        ("shell", "a.sh a.bash"),
+        ("shell", "a.sh a.bash a.sbatch a.slurm a.pbs"),
         ("makefile", "Makefile makefile GNUmakefile x/rules.mk"),
         ("dockerfile", "Dockerfile Dockerfile.gpu Dockerfile.v1.2 a.dockerfile Containerfile Containerfile.x"),
         ("yaml", "a.yml .github/workflows/a.yaml"),

@@ -150,6 +150,7 @@ NAMES = {
     "study.ipynb": "{}\n",
     "run.sh": "ls\n",
     "run.bash": "ls\n",
+    "run.sbatch": "ls\n",
     "Makefile": "all:\n",
     "rules.mk": "all:\n",
     "Dockerfile": "FROM x\n",

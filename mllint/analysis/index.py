@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mllint.analysis.names import dotted_name
+from mllint.analysis.names import dotted_name, parameter_names
 from mllint.reading.source import Source
 
 if TYPE_CHECKING:
@@ -209,22 +209,11 @@ def _definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, pre
         "class" if is_class else "function",
         node.lineno,
         node.end_lineno or node.lineno,
-        () if isinstance(node, ast.ClassDef) else parameters(node.args),
+        () if isinstance(node, ast.ClassDef) else parameter_names(node.args),
         tuple(_callee_name(base) for base in node.bases) if isinstance(node, ast.ClassDef) else (),
         tuple(_callee_name(decorator) for decorator in node.decorator_list),
         block,
     )
-
-
-def parameters(arguments: ast.arguments) -> tuple[str, ...]:
-    """Parameter names in the order a call fills them; ``*`` and ``**`` names keep their stars."""
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    if arguments.vararg:
-        names.append("*" + arguments.vararg.arg)
-    names.extend(argument.arg for argument in arguments.kwonlyargs)
-    if arguments.kwarg:
-        names.append("**" + arguments.kwarg.arg)
-    return tuple(names)
 
 
 def _callee_name(node: ast.expr) -> str:

@@ -1,4 +1,4 @@
-"""Dotted names, as written, from either kind of syntax tree.
+"""Names as written, from either kind of syntax tree: dotted ones, and those of parameters.
 
 May not: resolve them; what a name stands for is in the index (`FileIndex.dotted`).
 """
@@ -22,6 +22,17 @@ def dotted_name(node: ast.expr) -> str:
         return ""
     parts.append(node.id)
     return ".".join(reversed(parts))
+
+
+def parameter_names(arguments: ast.arguments) -> tuple[str, ...]:
+    """Parameter names in the order a call fills them; ``*`` and ``**`` names keep their stars."""
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    if arguments.vararg:
+        names.append("*" + arguments.vararg.arg)
+    names.extend(argument.arg for argument in arguments.kwonlyargs)
+    if arguments.kwarg:
+        names.append("**" + arguments.kwarg.arg)
+    return tuple(names)
 
 
 def written_name(node: cst.CSTNode) -> str:

@@ -1,4 +1,6 @@
-"""The change of one file as a unified diff that ``git apply`` and ``patch`` take.
+"""The change of one file as a unified diff, which ``git apply`` and ``patch`` take for UTF-8 files.
+
+A file in another encoding is shown readably, as text; its part of a patch does not apply.
 
 May not: read files, or know how the change came about. Bytes in, text out.
 """

@@ -19,7 +19,7 @@ from mllint.analysis.gradients.sources import (
     received,
     registered_gradient,
 )
-from mllint.analysis.names import dotted_name
+from mllint.analysis.names import dotted_name, parameter_names
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Environment = dict[str, Value]
@@ -67,7 +67,7 @@ class Reading:
 
     def add_lambda(self, node: ast.Lambda, qualname: str, around: Unit) -> None:
         """Register a lambda when it is met."""
-        parameters = parameters_of(node.args)
+        parameters = parameter_names(node.args)
         unit = Unit(node, qualname, parameters, owner=around.owner, device=around.device)
         if (node.lineno, node.col_offset) in self.gradient_lambdas:
             unit.gradients = parameters
@@ -82,17 +82,6 @@ class Reading:
 
             read_unit(self, self.units[qualname])
         return self.drafts.get(qualname) or Draft()
-
-
-def parameters_of(arguments: ast.arguments) -> tuple[str, ...]:
-    """Parameter names in the order a call fills them; ``*`` and ``**`` names keep their stars."""
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    if arguments.vararg:
-        names.append("*" + arguments.vararg.arg)
-    names.extend(argument.arg for argument in arguments.kwonlyargs)
-    if arguments.kwarg:
-        names.append("**" + arguments.kwarg.arg)
-    return tuple(names)
 
 
 def defaults_of(arguments: ast.arguments) -> Iterator[tuple[str, ast.expr]]:
@@ -149,7 +138,7 @@ def _unit(node: ast.FunctionDef | ast.AsyncFunctionDef, qualname: str, owner: st
     method = ""
     if owner:
         method = "static" if "staticmethod" in marks else "class" if "classmethod" in marks else "instance"
-    return Unit(node, qualname, parameters_of(node.args), method, owner)
+    return Unit(node, qualname, parameter_names(node.args), method, owner)
 
 
 def _inner_gradient(reading: Reading, outer: Unit) -> None:
