@@ -64,10 +64,6 @@ class FileIndex:
         head, dot, rest = name.partition(".")
         return self.aliases.get(head, head) + dot + rest
 
-    def definition(self, qualname: str) -> Definition | None:
-        """The last definition of that qualified name, the one that Python keeps."""
-        return next((found for found in reversed(self.definitions) if found.qualname == qualname), None)
-
 
 @dataclass(frozen=True, slots=True)
 class SyntaxFault:
@@ -122,7 +118,7 @@ def outline(source: Source) -> Outline | SyntaxFault | None:
             seen.add(name)
             if child.children:
                 pending.append(child)
-    return Outline(frozenset(repeated - _ANONYMOUS) if not _ANONYMOUS.isdisjoint(repeated) else frozenset(repeated))
+    return Outline(frozenset(repeated - _ANONYMOUS))
 
 
 def _too_deep(error: RecursionError | MemoryError) -> SyntaxFault:

@@ -9,12 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from posixpath import dirname, join, normpath
 
-from mllint.analysis.index import Definition, FileIndex, SyntaxFault, build_index, parse
+from mllint.analysis.index import FileIndex, SyntaxFault, build_index, parse
 from mllint.reading.source import Source
 from mllint.rule import Triggers
-
-#: How many re-exports (``from .ops import fill`` in an ``__init__``) a name is followed through.
-_RE_EXPORTS = 8
 
 
 @dataclass
@@ -77,40 +74,15 @@ class Project:
             folder = dirname(folder)
         return None
 
-    def resolve(self, dotted: str, importer: str) -> tuple[str, Definition] | None:
-        """The file and definition behind a dotted name used in ``importer``, through re-exports; else None."""
-        for _ in range(_RE_EXPORTS):
-            found = self._split(dotted, importer)
-            if found is None:
-                return None
-            path, qualname = found
-            index = self.index(path)
-            if index is None:
-                return None
-            definition = index.definition(qualname)
-            if definition is not None:
-                return path, definition
-            resolved = index.dotted(qualname)
-            if resolved == qualname:
-                return None
-            dotted, importer = resolved, path
+    def split(self, dotted: str, importer: str) -> tuple[str, str] | None:
+        """The longest leading part of a dotted name that is another file of the project, and the rest of the name."""
+        parts = dotted.lstrip(".").split(".")
+        dots = dotted[: len(dotted) - len(dotted.lstrip("."))]
+        for length in range(len(parts) - 1, -1 if dots else 0, -1):
+            found = self.module(dots + ".".join(parts[:length]), importer)
+            if found is not None and found != importer:
+                return found, ".".join(parts[length:])
         return None
-
-    def _split(self, dotted: str, importer: str) -> tuple[str, str] | None:
-        """The longest leading part of a dotted name that is a module of the project, and the rest."""
-        head, rest = dotted, ""
-        while True:
-            before, dot, last = head.rpartition(".")
-            if not dot:
-                return None
-            rest = f"{last}.{rest}" if rest else last
-            head = before if before.strip(".") else before + "."  # ``.name`` is relative to the package itself
-            found = self.module(head, importer)
-            if found and found != importer:
-                return found, rest
-            if not before.strip("."):
-                return None
-            head = before
 
     def _file(self, stem: str) -> str | None:
         stem = normpath(stem)

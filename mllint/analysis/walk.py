@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import libcst as cst
+from mllint.lazy import cst
 
 #: Fields of each node class that may hold nodes, filled as classes are met.
 _FIELDS: dict[type, tuple[str, ...]] = {}
@@ -93,3 +91,12 @@ def descendants(root: cst.CSTNode, *, stop: Container[str] = ()) -> list[cst.CST
         if type(node).__name__ not in stop:
             pending.extend(reversed(children(node)))
     return found
+
+
+def summands(node: cst.BaseExpression) -> list[cst.BaseExpression]:
+    """``a``, ``b`` and ``c`` of ``a + b + c``, in order; the expression itself where it is no sum."""
+    parts: list[cst.BaseExpression] = []
+    while isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):  # nests to the left
+        parts.append(node.right)
+        node = node.left
+    return [node, *reversed(parts)]

@@ -17,9 +17,7 @@ from mllint.rule import Rule, summary
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
-
-#: The sections of a rule's docstring, in this order; those that every rule has come first.
-SECTIONS = ("Why", "Bad", "Good", "Fix safety", "Known limits", "References")
+#: The sections that every rule's docstring has.
 REQUIRED = ("Why", "Bad", "Good")
 
 

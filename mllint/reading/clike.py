@@ -14,9 +14,6 @@ from typing import Literal
 #: ``asm`` is a string literal that holds assembly: inside an ``asm`` statement, or a whole PTX module.
 RegionKind = Literal["code", "line_comment", "block_comment", "string", "char", "asm", "inactive"]
 
-#: The kinds whose text a compiler skips.
-COMMENTS = frozenset({"line_comment", "block_comment", "inactive"})
-
 
 @dataclass(frozen=True, slots=True)
 class Region:

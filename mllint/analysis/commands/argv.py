@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from mllint.analysis.strings.bindings import bindings
+from mllint.analysis.walk import summands
 from mllint.lazy import cst
 from mllint.reading.located import HOLE, Located
 from mllint.reading.shell import Argument, argument
@@ -93,13 +94,7 @@ def _unknown(node: cst.CSTNode, ctx: Context) -> Argument:
 
 def _sum(node: cst.BinaryOperation, ctx: Context, depth: int) -> list[Argument] | None:
     """``a + b + c``: a list as soon as one part is one."""
-    parts: list[cst.BaseExpression] = []
-    current: cst.BaseExpression = node
-    while isinstance(current, cst.BinaryOperation) and isinstance(current.operator, cst.Add):  # nests to the left
-        parts.append(current.right)
-        current = current.left
-    parts.append(current)
-    words = [(part, words_of(part, ctx, depth + 1)) for part in reversed(parts)]
+    words = [(part, words_of(part, ctx, depth + 1)) for part in summands(node)]
     if all(found is None for _, found in words):
         return None
     return [word for part, found in words for word in (found if found is not None else [_unknown(part, ctx)])]

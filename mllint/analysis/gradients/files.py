@@ -119,17 +119,12 @@ class Files:
         return None
 
     def split(self, name: str, path: str) -> tuple[str, str] | None:
-        """The longest leading part of a dotted name that is another file, and the rest."""
+        """`Project.split` for a callee's name, which may end in ``$`` and a kernel's name."""
         if self.project is None:
             return None
         plain, dollar, kernel = name.partition("$")
-        parts = plain.lstrip(".").split(".")
-        dots = plain[: len(plain) - len(plain.lstrip("."))]
-        for length in range(len(parts) - 1, -1 if dots else 0, -1):
-            found = self.project.module(dots + ".".join(parts[:length]), path)
-            if found is not None and found != path:
-                return found, ".".join(parts[length:]) + dollar + kernel
-        return None
+        found = self.project.split(plain, path)
+        return (found[0], found[1] + dollar + kernel) if found else None
 
     def constant(self, name: str, path: str) -> bool:
         """Is an imported name a large negative constant of its module?"""

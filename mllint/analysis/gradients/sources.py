@@ -107,12 +107,6 @@ def registered_gradient(function: ast.FunctionDef | ast.AsyncFunctionDef, aliase
     return any(_decorated(item, aliases, "RegisterGradient") for item in function.decorator_list)
 
 
-def registrar_of(decorator: ast.expr) -> str:
-    """The name in `REGISTRARS` of a decorator like ``@tensor.register_hook``; "" for others."""
-    node = decorator.func if isinstance(decorator, ast.Call) else decorator
-    return node.attr if isinstance(node, ast.Attribute) and node.attr in REGISTRARS else ""
-
-
 def is_device_code(function: ast.FunctionDef | ast.AsyncFunctionDef, aliases: Mapping[str, str]) -> bool:
     """Is it compiled to run once per element or block (Triton, Numba, Pallas has no mark)?"""
     return any(

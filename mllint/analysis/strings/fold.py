@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mllint.analysis.strings import formatting
 from mllint.analysis.strings.bindings import Binding, Bindings, bindings
+from mllint.analysis.walk import summands
 from mllint.lazy import cst
 from mllint.reading.literals import decode
 from mllint.reading.located import HOLE, Located, hole, join
@@ -188,13 +189,7 @@ def _operation(folder: Folder, node: cst.BinaryOperation) -> Located | None:
         return formatting.percent(template, node.right, folder) if template is not None else None
     if not isinstance(node.operator, cst.Add):
         return None
-    parts: list[cst.BaseExpression] = []
-    current: cst.BaseExpression = node
-    while isinstance(current, cst.BinaryOperation) and isinstance(current.operator, cst.Add):  # nests to the left
-        parts.append(current.right)
-        current = current.left
-    parts.append(current)
-    return folder.joined([(folder.fold(part), part) for part in reversed(parts)])
+    return folder.joined([(folder.fold(part), part) for part in summands(node)])
 
 
 def _name(folder: Folder, node: cst.Name) -> Located | None:
