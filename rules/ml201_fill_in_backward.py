@@ -123,11 +123,13 @@ class FillInBackward(Rule):
         return files_with_gradients(project)
 
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
-        if ctx.index is None:
+        if ctx.index is None or ctx.syntax is None:
             return
-        from mllint.analysis.gradients.routes import gradient_fills  # 20 ms to import, which most runs save
+        from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs save
+        from mllint.analysis.gradients.routes import gradient_fills
 
-        for fill in gradient_fills(ctx.index, ctx.absolute_path, ctx.project):
+        own = flows(ctx.syntax.module, ctx.index.aliases, ctx.source.data)
+        for fill in gradient_fills(ctx.index, own, ctx.absolute_path, ctx.project):
             yield _finding(fill, ctx)
 
 

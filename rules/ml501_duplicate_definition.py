@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import libcst
 
     from mllint.analysis.context import Context
-    from mllint.analysis.index import FileIndex, Outline
+    from mllint.analysis.index import FileIndex
 
     Definition: TypeAlias = libcst.FunctionDef | libcst.ClassDef
 
@@ -92,9 +92,6 @@ class DuplicateDefinition(Rule):
     """
 
     meta = Meta(code="ML501", name="duplicate-definition", severity=Severity.ERROR, since="0.1.0", fix=Safety.DISPLAY)
-
-    def may_apply(self, outline: Outline) -> bool:
-        return bool(outline.repeated)
 
     def narrow(self, index: FileIndex) -> bool:
         # Most repeated names are properties and overloads: of transformers' 2,860 files 80 repeat a name in a scope,

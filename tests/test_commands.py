@@ -24,7 +24,7 @@ def found_in(code: str, path: str = "tool.py") -> list[Command]:
     tree = parse(source)
     module = cst.parse_module(source.data)
     context = Context(
-        source, _META, "", build_index(tree, path, source.data), module, shared=Shared(module, source.data)
+        source, _META, "", build_index(tree, path), module, shared=Shared(module, source.data)
     )  # type: ignore[arg-type]
     found: list[Command] = []
     walk(module, ("Call", "Assign", "AnnAssign"), lambda node, ancestors: found.extend(python_commands(node, context)))

@@ -21,7 +21,7 @@ from mllint.reading.files import (
     WriteFailed,
     discover,
     kind_of,
-    project_files,
+    list_project,
     read,
     stamp,
     write_atomic,
@@ -192,8 +192,8 @@ def test_project_files(tmp_path: Path) -> None:
     tree(tmp_path, "a.py", "lib/b.pyi", "lib/out/c.py", "venv/d.py", "e.ipynb", "f.sh")
     (tmp_path / "lib/mllint.toml").write_text("exclude = ['out']\n")
     root = tmp_path.as_posix()
-    assert project_files(root, Settings()) == [f"{root}/a.py", f"{root}/lib/b.pyi", f"{root}/lib/out/c.py"]
-    assert project_files(root, Settings(), Finder(root)) == [f"{root}/a.py", f"{root}/lib/b.pyi"]
+    assert list(list_project(root, Settings()).python) == [f"{root}/a.py", f"{root}/lib/b.pyi", f"{root}/lib/out/c.py"]
+    assert list(list_project(root, Settings(), Finder(root)).python) == [f"{root}/a.py", f"{root}/lib/b.pyi"]
 
 
 # -- ignore files ----------------------------------------------------------------------------------------------

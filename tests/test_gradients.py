@@ -8,9 +8,12 @@ import textwrap
 
 import pytest
 
+from mllint.analysis.gradients.flow import Flow, GradientFill
+from mllint.analysis.gradients.flows import flows
 from mllint.analysis.gradients.routes import gradient_fills
 from mllint.analysis.index import FileIndex, build_index
 from mllint.analysis.project import Project
+from mllint.analysis.syntax import Syntax
 from mllint.reading.source import read_source
 
 IMPORTS = """
@@ -38,10 +41,18 @@ class Op(Function):
 """
 
 
+def flows_of(code: str) -> tuple[Flow, ...]:
+    tree = ast.parse(code)
+    return flows(tree, build_index(tree, "code.py").aliases, code.encode())
+
+
+def fills_of(code: str, path: str, whole: Project | None = None) -> tuple[GradientFill, ...]:
+    return gradient_fills(build_index(ast.parse(code), path), flows_of(code), path, whole)
+
+
 def lines(code: str) -> list[str]:
     """The text of each line with a fill, its marker left out."""
-    tree = ast.parse(code)
-    found = gradient_fills(build_index(tree, "code.py", code.encode()), "code.py", None)
+    found = fills_of(code, "code.py")
     rows = code.splitlines()
     return [rows[fill.spot.row - 1].strip() for fill in found]
 
@@ -256,13 +267,16 @@ def project(files: dict[str, str]) -> Project:
 
     def load(path: str) -> FileIndex:
         if path not in indexes:
-            indexes[path] = build_index(ast.parse(data[path]), path, data[path])
+            indexes[path] = build_index(ast.parse(data[path]), path)
         return indexes[path]
+
+    def load_syntax(path: str) -> Syntax:
+        return Syntax(ast.parse(data[path]))
 
     def containing(triggers: tuple[tuple[str, ...], ...]) -> list[str]:
         return [path for path in data if all(any(word.encode() in data[path] for word in group) for group in triggers)]
 
-    return Project("/p", frozenset(data), load, data.get, containing)
+    return Project("/p", frozenset(data), load, data.get, containing, load_syntax)
 
 
 HELPERS = "def hide(x, m, v=-1e9):\n    return x.masked_fill(m, v)\n"
@@ -294,28 +308,25 @@ def test_route_through_files(name: str) -> None:
         whole = project(files)
         found = []
         for path in order:
-            index = whole.index(f"/p/{path}")
-            assert index is not None
-            found += [(path, fill.spot.row) for fill in gradient_fills(index, f"/p/{path}", whole)]
+            found += [(path, fill.spot.row) for fill in fills_of(files[path], f"/p/{path}", whole)]
         assert sorted(found) == expected, order
 
 
-def test_index_stays_plain() -> None:
+def test_flows_stay_plain() -> None:
     code = backward("return grad.masked_fill(mask, -1e9)", "K = '__global__ void k(float* x) { x[0] = -1e9f; }'")
-    index = build_index(ast.parse(code), "code.py", code.encode())
-    assert pickle.loads(pickle.dumps(index)) == index
-    assert any(flow.fills for flow in index.flows)
+    found = flows_of(code)
+    assert pickle.loads(pickle.dumps(found)) == found
+    assert any(flow.fills for flow in found)
 
 
 def test_a_file_without_gradients_is_not_read() -> None:
-    index = build_index(ast.parse(HELPERS), "helpers.py", HELPERS.encode())
-    assert [flow.unread for flow in index.flows] == [True]
-    assert gradient_fills(index, "helpers.py", None) == ()
+    assert [flow.unread for flow in flows_of(HELPERS)] == [True]
+    assert fills_of(HELPERS, "helpers.py") == ()
 
 
 def test_deep_nesting_is_left_alone() -> None:
     code = backward("return grad.masked_fill(mask, -1e9)") + "x = " + " + ".join(["y"] * 1500) + "\n"
-    assert build_index(ast.parse(code), "code.py", code.encode()).flows == ()
+    assert flows_of(code) == ()
 
 
 def test_nested_calls_are_read_once() -> None:
@@ -328,7 +339,7 @@ def test_nested_calls_are_read_once() -> None:
 
 def test_route_names_every_hop() -> None:
     code = backward("return outer(grad, mask)", HELPER + "def outer(y, m):\n    return helper(y, m)\n")
-    (fill,) = gradient_fills(build_index(ast.parse(code), "code.py", code.encode()), "code.py", None)
+    (fill,) = fills_of(code, "code.py")
     assert [step.name for step in fill.route] == ["Op.backward", "outer", "helper"]
     assert code.splitlines()[fill.route[2].row - 1].strip() == "return helper(y, m)"
 
@@ -337,9 +348,6 @@ def test_text_in_hand_wins_over_the_disk() -> None:
     files = PROJECTS["from import"][0]
     whole = project(files)
     changed = HELPERS.replace("-1e9", "0.0")
-    index = build_index(ast.parse(changed), "/p/b.py", changed.encode())
-    assert gradient_fills(index, "/p/b.py", whole) != (), "the project still reads the disk"
-    assert (
-        gradient_fills(index, "/p/b.py", whole.with_text("/p/b.py", read_source("b.py", "python", changed.encode())))
-        == ()
-    )
+    assert fills_of(changed, "/p/b.py", whole) != (), "the project still reads the disk"
+    now = whole.with_text("/p/b.py", read_source("b.py", "python", changed.encode()))
+    assert fills_of(changed, "/p/b.py", now) == ()

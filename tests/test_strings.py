@@ -32,11 +32,11 @@ def context(code: str, files: dict[str, str] | None = None) -> Context:
         def load_index(path: str):
             other = Source(path, "python", contents[path])
             parsed = parse(other)
-            return None if isinstance(parsed, SyntaxFault) else build_index(parsed, path, contents[path])
+            return None if isinstance(parsed, SyntaxFault) else build_index(parsed, path)
 
         modules = frozenset({path for path in contents if path.endswith(".py")} | {f"{ROOT}/pkg/mod.py"})
         project = Project(ROOT, modules, load_index, contents.get, lambda triggers: ())
-    index = build_index(tree, source.path, source.data)
+    index = build_index(tree, source.path)
     return Context(source, META, "", index, module, project, f"{ROOT}/pkg/mod.py", shared=Shared(module, source.data))
 
 

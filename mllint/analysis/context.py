@@ -6,12 +6,14 @@ spans they were given) and the context does the rest.
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, Any, Union
 
-from mllint.analysis.names import written_name
+from mllint.analysis.names import dotted_name, written_name
 from mllint.analysis.positions import Positions
-from mllint.diagnostic import Diagnostic, Edit, Fix, Related, Safety
+from mllint.diagnostic import Diagnostic, Edit, Fix, Related, Safety, Severity
 from mllint.reading.source import Source
 
 if TYPE_CHECKING:
@@ -19,16 +21,25 @@ if TYPE_CHECKING:
 
     from mllint.analysis.index import FileIndex
     from mllint.analysis.project import Project
+    from mllint.analysis.syntax import Syntax
     from mllint.reading.located import Located
-    from mllint.rule import Meta
+    from mllint.rule import Meta, OptionValue
 
-#: What a finding or an edit is about: a node of the tree at hand, or a span of bytes (start, end).
-Anchor = Union["cst.CSTNode", tuple[int, int]]
+#: What a finding or an edit is about: a node of either tree of the file at hand, or a span of bytes (start, end).
+Anchor = Union["cst.CSTNode", ast.expr, ast.stmt, ast.ExceptHandler, ast.keyword, ast.arg, tuple[int, int]]
+
+#: Nodes of ``ast`` that know their place.
+_PLACED = (ast.expr, ast.stmt, ast.ExceptHandler, ast.keyword, ast.arg)
 
 
 @dataclass
 class Context:
-    """One rule's view of one file. The engine makes one for each rule and file."""
+    """One rule's view of one file. The engine makes one for each rule and file.
+
+    ``syntax`` is the file's ``ast``; ``module`` its lossless tree, which only ``visit_<Node>`` methods have.
+    ``project`` is None without a configuration root. Ask it last: in the first look at a file it does not exist
+    yet, and the first question puts the rule off until it does.
+    """
 
     source: Source
     meta: Meta
@@ -39,19 +50,30 @@ class Context:
     absolute_path: str = ""
     ancestors: list[cst.CSTNode] = field(default_factory=list)
     shared: Shared | None = None
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    syntax: Syntax | None = None
 
-    def name(self, node: cst.CSTNode) -> str:
+    def option(self, name: str) -> Any:
+        """What the user decided about this rule, else the default; of the type that the default has."""
+        defaults = {option.name: option.default for option in self.meta.options}
+        return self.options[name] if name in self.options else defaults[name]
+
+    def name(self, node: cst.CSTNode | ast.expr) -> str:
         """What a chain of names stands for, through imports and re-bindings: ``torch.nn.functional.pad``.
 
         "" for anything that is no chain of names. A name that is not imported stays as written.
         """
-        written = written_name(node)
+        written = dotted_name(node) if isinstance(node, ast.expr) else written_name(node)
         return self.index.dotted(written) if self.index and written else written
 
     def span(self, anchor: Anchor) -> tuple[int, int]:
         """First and one-past-last byte of a node in the normalised source."""
         if isinstance(anchor, tuple):
             return anchor
+        if isinstance(anchor, _PLACED):
+            assert anchor.end_lineno is not None and anchor.end_col_offset is not None, "made by hand, not parsed"
+            offset = self.source.offset
+            return offset(anchor.lineno, anchor.col_offset), offset(anchor.end_lineno, anchor.end_col_offset)
         assert self.shared is not None, "a file without a lossless tree has no nodes"
         return self.shared.positions().span(anchor)
 
@@ -71,9 +93,19 @@ class Context:
         return fold(node, self)
 
     def report(
-        self, anchor: Anchor, message: str, *, fix: Fix | None = None, related: tuple[Related, ...] = (), why: str = ""
+        self,
+        anchor: Anchor,
+        message: str,
+        *,
+        fix: Fix | None = None,
+        related: tuple[Related, ...] = (),
+        why: str = "",
+        severity: Severity | None = None,
     ) -> Diagnostic:
-        """A finding of this rule at a node or span. ``message``: what is wrong here, at most 100 characters."""
+        """A finding of this rule at a node or span. ``message``: what is wrong here, at most 100 characters.
+
+        ``severity`` is for a milder case than the rule's own level.
+        """
         start, end = self.span(anchor)
         place = self.source.place
         return Diagnostic(
@@ -82,7 +114,7 @@ class Context:
             end,
             self.meta.code,
             self.meta.name,
-            self.meta.severity,
+            severity or self.meta.severity,
             message,
             place(start),
             place(end),

@@ -11,20 +11,12 @@ import symtable
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from mllint.analysis.imports import aliases, imported
 from mllint.analysis.names import dotted_name, parameter_names
+from mllint.analysis.syntax import Syntax
+from mllint.analysis.writes import Binding, Write, bindings, writes
 from mllint.reading.source import Source
-
-if TYPE_CHECKING:
-    from mllint.analysis.gradients.flow import Flow
-
-
-@dataclass(frozen=True, slots=True)
-class Outline:
-    """What the symbol table alone tells: ``repeated`` are names defined more than once in one scope."""
-
-    repeated: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +43,17 @@ class FileIndex:
     """One file's facts. ``aliases`` maps each imported or re-bound module-level name to its dotted name.
 
     A relative import keeps its dots: ``from ..ops import fill as f`` gives ``{"f": "..ops.fill"}``.
-    Names imported inside functions are in ``aliases`` too, unless a module-level name is the same.
+    Names imported inside functions are in ``aliases`` too, unless a module-level name is the same. ``imports``
+    are all dotted names that import statements name, ``bindings`` what else is bound at module level, ``writes``
+    the assignments into objects that are not local.
     """
 
     path: str
     aliases: Mapping[str, str] = field(default_factory=dict)
     definitions: tuple[Definition, ...] = ()
-    flows: tuple[Flow, ...] = ()
+    imports: tuple[str, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    writes: tuple[Write, ...] = ()
 
     def dotted(self, name: str) -> str:
         """A dotted name as written in this file, with its first part resolved through the imports."""
@@ -89,126 +85,58 @@ def parse(source: Source) -> ast.Module | SyntaxFault:
             return SyntaxFault(str(error), row, 1)
 
 
-def outline(source: Source) -> Outline | SyntaxFault | None:
-    """The scopes of a file; None where Python's symbol table refuses it (`parse` then says why, or nothing).
+def too_deep(source: Source) -> SyntaxFault | None:
+    """The fault of a file that `parse` accepts and that is still nested too deeply for what comes after it.
 
-    What is nested too deeply even for the symbol table is a fault: on Python 3.10 ``ast.parse`` may accept it,
-    and LibCST would end the process (8,000 chained calls; 2,000 are too many here, 2,900 still fine there).
-
-    Costs about 70 % of ``ast.parse`` and builds no objects per node, so it is also the syntax check of the
-    files that no rule wants to read (transformers, 53 MB: 3.3 s against 4.5 s on one core).
+    On Python 3.10 ``ast.parse`` takes what makes LibCST end the process (8,000 chained calls); the symbol table
+    does not (2,000 are too many for it, and LibCST is still fine with 2,900).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            top = symtable._symtable.symtable(source.text, source.path, "exec")  # type: ignore[attr-defined]  # the public wrapper costs as much again
-        except (SyntaxError, ValueError):
-            return None
+            symtable._symtable.symtable(source.text, source.path, "exec")  # type: ignore[attr-defined]  # the public wrapper builds objects that nobody needs
         except (RecursionError, MemoryError) as error:
             return _too_deep(error)
-    repeated: set[str] = set()
-    pending = [top]
-    while pending:
-        scope = pending.pop()
-        seen: set[str] = set()
-        for child in scope.children:
-            name = child.name
-            if name in seen:
-                repeated.add(name)
-            seen.add(name)
-            if child.children:
-                pending.append(child)
-    return Outline(frozenset(repeated - _ANONYMOUS))
+        except (SyntaxError, ValueError):
+            return None
+    return None
 
 
 def _too_deep(error: RecursionError | MemoryError) -> SyntaxFault:
     return SyntaxFault(f"nested too deeply for Python's parser ({type(error).__name__})", 1, 1)
 
 
-#: Scopes that the symbol table names although the code does not.
-_ANONYMOUS = frozenset({"lambda", "genexpr", "listcomp", "setcomp", "dictcomp", "__annotate__", "__annotations__"})
+def build_index(tree: ast.Module | Syntax, path: str) -> FileIndex:
+    """Collect a file's facts from its tree."""
+    syntax = tree if isinstance(tree, Syntax) else Syntax(tree)
+    names = aliases(syntax)
+    bound = bindings(syntax)
+    known = {*names, *(binding.name for binding in bound)}
+    return FileIndex(
+        path,
+        names,
+        tuple(_definition(node, syntax) for node in syntax.statements(*_DEFINITIONS)),
+        imported(syntax),
+        bound,
+        writes(syntax, known),
+    )
 
 
-def build_index(tree: ast.Module, path: str, data: bytes, *, with_flows: bool = True) -> FileIndex:
-    """Collect a file's facts from its tree; ``data`` are the normalised bytes that it was parsed from.
-
-    Without ``with_flows`` it says nothing about gradients, which is for rules that ask no other file.
-    """
-    aliases = _aliases(tree)
-    definitions: list[Definition] = []
-    _define(tree.body, "", definitions)
-    if not with_flows:
-        return FileIndex(path, aliases, tuple(definitions))
-    from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs on one file save
-
-    return FileIndex(path, aliases, tuple(definitions), flows(tree, aliases, data))
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
-def _aliases(tree: ast.Module) -> dict[str, str]:
-    """Imported names and plain re-bindings (``opt = torch.optim.Adam``) with what they stand for."""
-    inner: dict[str, str] = {}
-    outer: dict[str, str] = {}
-    pending: list[tuple[ast.stmt, bool]] = [(statement, True) for statement in reversed(tree.body)]
-    while pending:
-        statement, at_top = pending.pop()
-        names = outer if at_top else inner
-        if isinstance(statement, ast.Import):
-            for item in statement.names:
-                names[item.asname or item.name.partition(".")[0]] = (
-                    item.name if item.asname else item.name.partition(".")[0]
-                )
-        elif isinstance(statement, ast.ImportFrom):
-            base = "." * statement.level + (statement.module or "")
-            for item in statement.names:
-                joint = "" if base.endswith(".") or not base else "."
-                names[item.asname or item.name] = base + joint + item.name
-        elif isinstance(statement, ast.Assign) and at_top and len(statement.targets) == 1:
-            target, dotted = statement.targets[0], dotted_name(statement.value)
-            if isinstance(target, ast.Name) and dotted and dotted != target.id:
-                head, dot, rest = dotted.partition(".")
-                if head in outer:  # only what can be resolved: a plain copy of a local value is no alias
-                    outer[target.id] = outer[head] + dot + rest
-        if not isinstance(statement, (*_COMPOUND, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            continue
-        nested = at_top and isinstance(statement, _COMPOUND)
-        for block in ("body", "orelse", "finalbody"):
-            pending.extend((child, nested) for child in reversed(getattr(statement, block, ())))
-        for handler in getattr(statement, "handlers", ()) or getattr(statement, "cases", ()):
-            pending.extend((child, nested) for child in reversed(handler.body))
-    return inner | outer
-
-
-def _define(body: list[ast.stmt], prefix: str, found: list[Definition]) -> None:
-    """Add every definition under ``body``, those inside functions and conditional blocks included."""
-    for statement in body:
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            found.append(_definition(statement, prefix, body[0].lineno))
-            _define(statement.body, f"{prefix}{statement.name}.", found)
-        elif isinstance(statement, _COMPOUND):
-            for block in ("body", "orelse", "finalbody"):
-                _define(getattr(statement, block, []), prefix, found)
-            for handler in getattr(statement, "handlers", []) or getattr(statement, "cases", []):
-                _define(handler.body, prefix, found)
-
-
-#: ``try`` with ``except*``: Python 3.10 has none.
-_TRY_STAR: type[ast.stmt] = getattr(ast, "TryStar", ast.Try)
-
-#: Statements that hold blocks and are no definitions.
-_COMPOUND = (ast.If, ast.Try, ast.With, ast.AsyncWith, ast.For, ast.AsyncFor, ast.While, ast.Match, _TRY_STAR)
-
-
-def _definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, prefix: str, block: int) -> Definition:
+def _definition(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, syntax: Syntax) -> Definition:
+    outer = syntax.qualname(node)
     is_class = isinstance(node, ast.ClassDef)
     return Definition(
-        prefix + node.name,
+        f"{outer}.{node.name}" if outer else node.name,
         "class" if is_class else "function",
         node.lineno,
         node.end_lineno or node.lineno,
         () if isinstance(node, ast.ClassDef) else parameter_names(node.args),
         tuple(_callee_name(base) for base in node.bases) if isinstance(node, ast.ClassDef) else (),
         tuple(_callee_name(decorator) for decorator in node.decorator_list),
-        block,
+        syntax.block(node)[0][0].lineno,
     )
 
 

@@ -1,26 +1,56 @@
 """Questions over all files of a project.
 
-May not: open files (it is given a loader), report, or know which rule asks.
+May not: open files (it is given loaders), report, or know which rule asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from posixpath import dirname, join, normpath
+from posixpath import basename, dirname, join, normpath
+from typing import NoReturn
 
-from mllint.analysis.index import FileIndex, SyntaxFault, build_index, parse
+from mllint.analysis.index import Definition, FileIndex, SyntaxFault, build_index, parse
+from mllint.analysis.syntax import Syntax
+from mllint.analysis.words import is_private_word, is_test, private_words
+from mllint.analysis.writes import Write
 from mllint.reading.source import Source
 from mllint.rule import Triggers
+
+#: How many re-exports and aliases a name is followed through.
+_HOPS = 8
+
+
+class ProjectNeeded(Exception):
+    """A rule asked the project in the first look at a file, where there is none yet."""
+
+
+class Unasked:
+    """Stands for the project in the first look: the first question ends the look, and the rule is asked again
+    when the project is there. So rules that ask last cost nothing in the files where they never come to ask."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise ProjectNeeded(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a name is really defined: a file, and a module-level name in it (or ``Class.method``)."""
+
+    path: str
+    name: str
 
 
 @dataclass
 class Project:
     """All Python files under the configuration root, read only when somebody asks.
 
-    Paths are absolute, with forward slashes. ``load_index`` gives the index of one file (None: unreadable or
-    no valid Python), ``load_bytes`` the normalised bytes of any file of the project (None: cannot be read),
-    ``containing`` the project's Python files that pass a set of triggers.
+    Paths are absolute, with forward slashes. ``load_syntax`` and ``load_index`` give the tree and the index of one
+    file (None: unreadable or no valid Python), ``load_bytes`` the normalised bytes of any file of the project (None:
+    cannot be read), ``containing`` the project's Python files that pass a set of triggers, ``matching`` those
+    whose bytes a regular expression matches, ``load_words`` every identifier-like word of one file that begins
+    with an underscore or ends as a leftover does, ``texts_with`` whether another text file has a word.
     """
 
     root: str
@@ -28,31 +58,52 @@ class Project:
     load_index: Callable[[str], FileIndex | None]
     load_bytes: Callable[[str], bytes | None]
     containing: Callable[[Triggers], Iterable[str]]
+    load_syntax: Callable[[str], Syntax | None] = lambda path: None
+    matching: Callable[[str], Iterable[str]] = lambda pattern: ()
+    load_words: Callable[[str], frozenset[str]] = lambda path: frozenset()
+    texts_with: Callable[[str], bool] = lambda word: False
     memory: dict[str, object] = field(default_factory=dict)
 
     def index(self, path: str) -> FileIndex | None:
         """The index of one file of the project; None where there is none."""
         return self.load_index(path) if path in self.files else None
 
+    def syntax(self, path: str) -> Syntax | None:
+        """The tree of one file of the project; None where there is none."""
+        return self.load_syntax(path) if path in self.files else None
+
     def with_text(self, path: str, source: Source) -> Project:
         """The same project, except that the file ``path`` reads like this (an editor's text, a fix being tried)."""
-        index, data = self.load_index, self.load_bytes
-        own: list[FileIndex | None] = []
+        own: list[Syntax | None] = []
+
+        def tree() -> Syntax | None:
+            if not own:
+                parsed = parse(source)
+                own.append(None if isinstance(parsed, SyntaxFault) else Syntax(parsed))
+            return own[0]
+
+        def load_syntax(asked: str) -> Syntax | None:
+            return self.syntax(asked) if asked != path else tree()
 
         def load_index(asked: str) -> FileIndex | None:
             if asked != path:
-                return index(asked)
-            if not own:
-                tree = parse(source)
-                own.append(None if isinstance(tree, SyntaxFault) else build_index(tree, path, source.data))
-            return own[0]
+                return self.index(asked)
+            syntax = tree()
+            return None if syntax is None else build_index(syntax, path)
+
+        def load_words(asked: str) -> frozenset[str]:
+            return self.load_words(asked) if asked != path else private_words(source.data)
 
         return replace(
             self,
             load_index=load_index,
-            load_bytes=lambda asked: source.data if asked == path else data(asked),
+            load_syntax=load_syntax,
+            load_words=load_words,
+            load_bytes=lambda asked: source.data if asked == path else self.load_bytes(asked),
             memory={},
         )
+
+    # -- which file, which definition ---------------------------------------------------------------------------
 
     def module(self, dotted: str, importer: str) -> str | None:
         """The file that ``import dotted`` in ``importer`` means; leading dots are relative.
@@ -84,9 +135,187 @@ class Project:
                 return found, ".".join(parts[length:])
         return None
 
+    def resolve(self, dotted: str, importer: str) -> Found | None:
+        """Where the thing behind a dotted name is defined, through imports, re-exports and star imports.
+
+        ``dotted`` as ``ctx.name`` gives it in ``importer``. None where the project does not define it.
+        """
+        for _ in range(_HOPS):
+            here = self._own(dotted, importer)
+            if here is not None:
+                return here
+            split = self.split(dotted, importer)
+            if split is None:
+                return None
+            there, rest = split
+            index = self.index(there)
+            if index is None:
+                return None
+            here = self._own(rest, there)
+            if here is not None:
+                return here
+            resolved = index.dotted(rest)
+            if resolved == rest:
+                return self._starred(rest, there, index)
+            dotted, importer = resolved, there
+        return None
+
+    def definition(self, found: Found) -> Definition | None:
+        """The function or class at a place; the last one where a file defines it twice."""
+        index = self.index(found.path)
+        same = [each for each in index.definitions if each.qualname == found.name] if index else []
+        return same[-1] if same else None
+
+    def is_a(self, dotted: str, importer: str, roots: frozenset[str]) -> bool:
+        """Is a class, by its dotted name in ``importer``, one of ``roots`` or derived from one, through the project?"""
+        pending, seen = [(dotted, importer)], set[tuple[str, str]]()
+        while pending:
+            name, path = pending.pop()
+            if name in roots:
+                return True
+            if (name, path) in seen:
+                continue
+            seen.add((name, path))
+            found = self.resolve(name, path)
+            definition = self.definition(found) if found else None
+            index = self.index(found.path) if found else None
+            if found and index and definition and definition.kind == "class":
+                pending += [(index.dotted(base), found.path) for base in definition.bases if base]
+        return False
+
+    def _own(self, name: str, path: str) -> Found | None:
+        """A definition or a module-level binding of one file."""
+        index = self.index(path)
+        if index is None:
+            return None
+        key = f"names of {path}"
+        known = self.memory.get(key)
+        if not isinstance(known, frozenset):
+            known = frozenset(each.qualname for each in index.definitions) | frozenset(
+                binding.name for binding in index.bindings if binding.name not in index.aliases
+            )
+            self.memory[key] = known
+        return Found(path, name) if name in known else None
+
+    def _starred(self, name: str, path: str, index: FileIndex) -> Found | None:
+        for imported in index.imports:
+            if imported.endswith("*"):
+                there = self.module(imported.removesuffix("*").rstrip(".") or imported[:-1], path)
+                found = self._own(name, there) if there and there != path else None
+                if found is not None:
+                    return found
+        return None
+
+    # -- who uses it --------------------------------------------------------------------------------------------
+
+    def importers(self, path: str) -> tuple[str, ...]:
+        """The files of the project that import a module, sorted; a package's ``__init__`` counts as imported
+        where one of its modules is."""
+        return tuple(self._importers(path))
+
+    def importable(self, path: str) -> bool:
+        """Is a module imported by another module of the project that is no test?"""
+        key = f"importable {path}"
+        known = self.memory.get(key)
+        if not isinstance(known, bool):
+            known = self.memory[key] = any(not self.is_test(importer) for importer in self._importers(path))
+        return known
+
+    def _importers(self, path: str) -> Iterator[str]:
+        stem = basename(dirname(path)) if basename(path) == "__init__.py" else basename(path).rpartition(".")[0]
+        near = dirname(path)
+        candidates = sorted(
+            self.containing(((stem,), ("import",))), key=lambda other: (not other.startswith(near + "/"), other)
+        )
+        for other in candidates:
+            if other != path and self._imports(other, path):
+                yield other
+
+    def _imports(self, importer: str, path: str) -> bool:
+        index = self.index(importer)
+        if index is None:
+            return False
+        package = dirname(path) + "/" if basename(path) == "__init__.py" else ""
+        for dotted in index.imports:
+            name = dotted.removesuffix("*").rstrip(".") or dotted
+            found = self.module(name, importer)
+            if found is None and not dotted.endswith("*"):
+                split = self.split(dotted, importer)
+                found = split[0] if split else None
+            if found == path or (found and package and found.startswith(package) and not importer.startswith(package)):
+                return True
+        return False
+
+    def is_test(self, path: str) -> bool:
+        """Is a file of the project a test, by where it lies and what it is called?"""
+        return is_test(path[len(self.root) :])
+
+    def writes(self, found: Found) -> tuple[Write, ...]:
+        """Every assignment in the project into a module-level object, or to its name from outside its module."""
+        key = f"writes {found.path} {found.name}"
+        known = self.memory.get(key)
+        if not isinstance(known, tuple):
+            known = self.memory[key] = tuple(self._writes(found))
+        return known
+
+    def _writes(self, found: Found) -> Iterator[Write]:
+        name = re.escape(found.name.rpartition(".")[2])
+        pattern = (
+            rf"\b{name}(\s*\.\s*\w+|\s*\[[^\]\n]*\])*\s*([-+*/|&^%@]|//|\*\*|<<|>>)?=[^=]|\b{name}\b[^\n=]*,[^\n]*=[^=]"
+            rf"|\b{name}[\w.\[\]'\"]*\.\w+\(|(set|del)attr\(\s*[\w.]*\b{name}\b|\bdel\s[^\n]*\b{name}\b|\bas\s+\w+"
+        )
+        for path in sorted({found.path, *self.matching(pattern)}):
+            index = self.index(path)
+            for write in index.writes if index else ():
+                if self._is_target(write, path, found):
+                    yield Write(write.target, write.function, write.line, write.kind, path)
+
+    def _is_target(self, write: Write, path: str, found: Found) -> bool:
+        head = write.target.partition(".")[0].partition("[")[0]
+        if path == found.path and head == found.name:
+            return True
+        index = self.index(path)
+        if index is None or head not in index.aliases:
+            return False
+        plain = index.dotted(write.target.replace("[]", ""))
+        parts = plain.lstrip(".").split(".")
+        dots = plain[: len(plain) - len(plain.lstrip("."))]
+        own = found.name.count(".") + 1
+        return any(
+            self.resolve(dots + ".".join(parts[:length]), path) == found
+            for length in range(max(1, own), len(parts) + 1)
+            if parts[length - 1] == found.name.rpartition(".")[2] or length == 1
+        )
+
+    def mentioned(self, word: str) -> frozenset[str]:
+        """The Python files whose text, strings and comments included, has a word on its own.
+
+        Fast for words that begin with an underscore or end as leftovers do (see `private_words`).
+        """
+        if is_private_word(word):
+            table = self.memory.get("words")
+            if not isinstance(table, dict):
+                table = self.memory["words"] = self._words()
+            return frozenset(table.get(word, ()))
+        return frozenset(self.matching(rf"\b{re.escape(word)}\b"))
+
+    def _words(self) -> dict[str, list[str]]:
+        table: dict[str, list[str]] = {}
+        for path in sorted(self.files):
+            for word in self.load_words(path):
+                table.setdefault(word, []).append(path)
+        return table
+
+    def mentioned_in_texts(self, word: str) -> bool:
+        """Has a text of the project that is no Python (YAML, TOML, JSON, Markdown, a notebook…) this word?"""
+        return self.texts_with(word)
+
     def _file(self, stem: str) -> str | None:
         stem = normpath(stem)
         for candidate in (f"{stem}.py", f"{stem}/__init__.py", f"{stem}.pyi"):
             if candidate in self.files:
                 return candidate
         return None
+
+
+__all__ = ["Found", "Project", "ProjectNeeded", "Unasked", "is_test"]

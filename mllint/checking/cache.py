@@ -71,27 +71,29 @@ def save_cache(cache: Cache) -> None:
     """Write the cache if it changed. A cache that cannot be written costs time, not results."""
     if not cache.path or not cache.changed:
         return
-    folder = Path(cache.path).parent
-    text = json.dumps({"files": {name: _plain(entry) for name, entry in cache.entries.items()}})
-    partial = f"{cache.path}.{os.getpid()}"
+    write_cache(cache.path, json.dumps({"files": {name: _plain(entry) for name, entry in cache.entries.items()}}))
+
+
+def write_cache(path: str, text: str) -> None:
+    """Put a text in a cache folder, whole or not at all; git is told to leave the folder alone."""
+    folder = Path(path).parent
+    partial = f"{path}.{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / ".gitignore").exists():
             (folder / ".gitignore").write_text("# Made by mllint.\n*\n")
         Path(partial).write_text(text)
-        os.replace(partial, cache.path)
+        os.replace(partial, path)
     except OSError:
         with suppress(OSError):
             os.unlink(partial)
 
 
-def cache_key(codes: Sequence[str], folders: Sequence[Path], extra: str = "") -> str:
-    """Changes whenever mllint, Python, the rules' files or the selection do."""
+def cache_key(folders: Sequence[Path], circumstances: str) -> str:
+    """Changes whenever mllint, Python, the rules' files or the circumstances do (the selection is one of them)."""
     from hashlib import sha256  # loads OpenSSL, which a run without a cache saves
 
-    digest = sha256(
-        f"{__version__} {sys.version_info[:3]} {','.join(codes)} {extra}".encode("utf-8", "surrogateescape")
-    )
+    digest = sha256(f"{__version__} {sys.version_info[:3]} {circumstances}".encode("utf-8", "surrogateescape"))
     for folder in folders:
         for entry in sorted(Path(folder).rglob("*.py")):
             status = entry.stat()

@@ -136,6 +136,7 @@ def _recalled(
 def _final(result: Result, rules: RuleSet, plan: Plan, projects: Projects) -> Report:
     """The report after the second look, which only files take whose rules ask about other files."""
     target, first = result.target, result.survey
+    rules = rules.at(target.absolute)
     assert first is not None, "a result without a problem has a survey"
     if not first.asking and not first.waiting:
         return first.report
@@ -162,13 +163,14 @@ def _remember(cache: Cache, result: Result, now: Stamp | None, report: Report, p
 
 def examine(target: Target, rules: RuleSet, plan: Plan) -> Result:
     """The first look at one file."""
+    rules = rules.at(target.absolute)
     try:
         source = load(target, plan.max_file_size)
     except Unreadable as failure:
         return Result(target, problem=Problem(target.path, str(failure)))
     except DecodeFailure as failure:
         return Result(target, Survey(_undecodable(target, rules, failure)))
-    return Result(target, survey(source, rules, ignore_noqa=plan.ignore_noqa))
+    return Result(target, survey(source, rules, target.absolute, ignore_noqa=plan.ignore_noqa))
 
 
 def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Report:

@@ -22,12 +22,13 @@ from mllint.settings import Settings
 
 __all__ = [
     "Found",
+    "ProjectListing",
     "Target",
     "Unreadable",
     "WriteFailed",
     "discover",
     "kind_of",
-    "project_files",
+    "list_project",
     "read",
     "stamp",
     "write_atomic",
@@ -70,14 +71,30 @@ def discover(paths: Iterable[str], finder: Finder) -> Found:
     )
 
 
-def project_files(root: str, settings: Settings, finder: Finder | None = None) -> list[str]:
-    """The Python files of a whole project, absolute and sorted, by the same exclusions.
+@dataclass(frozen=True, slots=True)
+class ProjectListing:
+    """The files of a whole project, absolute and sorted: its Python, and other texts that may name what it defines."""
+
+    python: tuple[str, ...]
+    texts: tuple[str, ...]
+
+
+#: Texts in which a configuration, a build or a page may name a function. Of more files than these, which are data,
+#: the rest is not looked at.
+_TEXT_ENDINGS = (".cfg", ".gin", ".in", ".ini", ".ipynb", ".j2", ".jinja", ".json", ".md", ".rst", ".toml", ".yaml", ".yml")
+_TEXT_KINDS = ("shell", "makefile", "dockerfile", "notebook", "markdown", "yaml")
+_MOST_TEXTS = 20_000
+
+
+def list_project(root: str, settings: Settings, finder: Finder | None = None) -> ProjectListing:
+    """The files of a whole project, by the same exclusions as checked files.
 
     With a ``finder`` a configuration further down holds for its folder; without one ``settings`` hold for all.
     """
     search = _Search(finder or _Fixed(root, settings), only="python")
     search.walk(root, settings)
-    return sorted(target.absolute for target in search.targets.values())
+    python = tuple(sorted(target.absolute for target in search.targets.values()))
+    return ProjectListing(python, tuple(sorted(search.texts)[:_MOST_TEXTS]))
 
 
 class _Fixed(Finder):
@@ -104,6 +121,7 @@ class _Search:
 
     finder: Finder
     only: Kind | None = None
+    texts: list[str] = field(default_factory=list)
     targets: dict[str, Target] = field(default_factory=dict)
     ranks: dict[str, tuple[bool, bool, bool, str]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -159,12 +177,15 @@ class _Search:
             name, absolute = entry.name, inside + entry.name
             is_folder = entry.is_dir(follow_symlinks=False)
             kind = None if is_folder else kind_of(name)
-            if (kind is None or self.only not in (None, kind)) and not is_folder:
+            is_text = self.only is not None and (kind in _TEXT_KINDS or name.endswith(_TEXT_ENDINGS))
+            if (kind is None or self.only not in (None, kind)) and not is_folder and not is_text:
                 continue
             if excluded.hits(absolute, name) or ignores.hits(absolute, is_folder):
                 continue
             if is_folder:
                 deeper.append(_Folder(absolute, real + name, settings, ignores))
+            elif is_text:
+                self.texts.append(absolute)
             elif kind is not None:
                 target = Target(self._shown(absolute), absolute, kind, settings)
                 if entry.is_file(follow_symlinks=False):  # as the listing says: no stat for a plain file

@@ -5,7 +5,6 @@ May not: follow a gradient (`routes` does).
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -32,9 +31,7 @@ class Files:
         """The flows of one file by qualified name."""
         known = self.flows.get(path)
         if known is None:
-            index = self.index(path)
-            known = {flow.qualname: flow for flow in index.flows} if index else {}
-            self.flows[path] = known
+            known = self.flows[path] = {flow.qualname: flow for flow in self.entering(path)}
         return known
 
     def index(self, path: str) -> FileIndex | None:
@@ -49,18 +46,27 @@ class Files:
         if self.project is None or path in self.done:
             return False
         self.done.add(path)
-        index = self.index(path)
-        data = self.project.load_bytes(path)
-        if index is None or data is None or not any(flow.unread for flow in index.flows):
+        if not any(flow.unread for flow in self.of(path).values()):
+            return False
+        index, syntax = self.index(path), self.project.syntax(path)
+        if index is None or syntax is None:
             return False
         from mllint.analysis.gradients.flows import read_flows
 
-        try:
-            tree = ast.parse(data)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return False
-        self.flows[path] = {flow.qualname: flow for flow in read_flows(tree, index.aliases)}
+        self.flows[path] = {flow.qualname: flow for flow in read_flows(syntax.module, index.aliases)}
         return True
+
+    def entering(self, path: str) -> tuple[Flow, ...]:
+        """The flows of a file of the project, unread ones if no gradient enters there."""
+        from mllint.analysis.gradients.flows import UNREAD, flows, may_enter
+
+        data = self.project.load_bytes(path) if self.project is not None and path in self.project.files else None
+        if self.project is None or data is None:
+            return ()
+        if not may_enter(data):
+            return UNREAD
+        index, syntax = self.index(path), self.project.syntax(path)
+        return flows(syntax.module, index.aliases, data) if index and syntax else ()
 
     def resolve(self, callee: str, path: str, called: bool = False) -> tuple[str, Flow, int] | None:
         """The file and flow of a callee, and how many of its parameters ``apply`` fills; None where unknown."""

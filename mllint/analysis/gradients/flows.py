@@ -18,7 +18,7 @@ from mllint.analysis.gradients.taint import Frame, read_unit
 _SOURCES = tuple(phrase.encode() for phrase in SOURCE_PHRASES)
 
 #: Any other file: it may fill, but what it fills is only read where a gradient arrives from elsewhere.
-_UNREAD = (Flow("", unread=True),)
+UNREAD = (Flow("", unread=True),)
 
 
 def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes) -> tuple[Flow, ...]:
@@ -29,8 +29,13 @@ def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes) -> tuple[Fl
     """
     phrases = [phrase for phrase in _SOURCES if phrase in data]
     if not phrases or (phrases == [b"def backward"] and not _has_backward(tree, aliases)):
-        return _UNREAD
+        return UNREAD
     return read_flows(tree, aliases)
+
+
+def may_enter(data: bytes) -> bool:
+    """Could a gradient enter in a file with this text?"""
+    return any(phrase in data for phrase in _SOURCES)
 
 
 def _has_backward(tree: ast.Module, aliases: Mapping[str, str]) -> bool:

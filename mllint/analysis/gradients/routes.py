@@ -39,14 +39,18 @@ _SHARED: Number = ("", None)
 _MEMORY = "gradient routes"
 
 
-def gradient_fills(index: FileIndex, absolute_path: str, project: Project | None) -> tuple[GradientFill, ...]:
-    """The large negative fills of one file on gradients, from this file or handed in by others of the project."""
+def gradient_fills(
+    index: FileIndex, own: tuple[Flow, ...], absolute_path: str, project: Project | None
+) -> tuple[GradientFill, ...]:
+    """The large negative fills of one file on gradients, from this file or handed in by others of the project.
+
+    ``own`` are the file's flows (`flows.flows`).
+    """
     if not any(
-        flow.unread or flow.fills or any(_fill_argument(handover) for handover in flow.handovers)
-        for flow in index.flows
+        flow.unread or flow.fills or any(_fill_argument(handover) for handover in flow.handovers) for flow in own
     ):
         return ()
-    routes = Routes(None, {absolute_path: index})
+    routes = Routes(None, {absolute_path: index}, flows={absolute_path: {flow.qualname: flow for flow in own}})
     routes.follow([absolute_path])
     found = {_key(fill): fill for fill in routes.fills(absolute_path)}
     if project is not None and absolute_path in project.files:

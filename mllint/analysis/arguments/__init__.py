@@ -1,0 +1,1 @@
+"""Command-line parsers in Python code: what they declare, and who reads the values."""

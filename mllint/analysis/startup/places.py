@@ -1,0 +1,127 @@
+"""Expressions and the file they stand in: what they call, which of their names are local, what runs in them.
+
+May not: judge, or look at another file than the project gives.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mllint.analysis.index import FileIndex
+from mllint.analysis.names import dotted_name, parameter_names
+from mllint.analysis.project import Found, Project
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Defined: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+_DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A file in which an expression stands: ``Place(ctx.absolute_path, ctx.index)``, or `place_of`.
+
+    ``hidden`` are names of the enclosing function that do not mean what the module means by them.
+    """
+
+    path: str
+    index: FileIndex
+    hidden: frozenset[str] = frozenset()
+
+    def dotted(self, node: ast.expr) -> str:
+        """What a chain of names stands for; "" for other nodes and for names that are local here."""
+        written = dotted_name(node)
+        return "" if written.partition(".")[0] in self.hidden else self.index.dotted(written)
+
+    def within(self, function: Function) -> Place:
+        """The same file, seen from inside a function of it."""
+        return Place(self.path, self.index, self.hidden | local_names(function))
+
+
+def place_of(path: str, project: Project) -> Place | None:
+    """A file of the project as a place; None where it cannot be read."""
+    index = project.index(path)
+    return Place(path, index) if index is not None else None
+
+
+def node_of(found: Found, project: Project) -> Defined | None:
+    """The definition at a place, the last one where a file has several."""
+    key = f"startup definitions {found.path}"
+    table = project.memory.get(key)
+    if not isinstance(table, dict):
+        syntax = project.syntax(found.path)
+        table = {}
+        for node in syntax.statements(*_DEFINED) if syntax else ():
+            outer = syntax.qualname(node) if syntax else ""
+            table[f"{outer}.{node.name}" if outer else node.name] = node
+        project.memory[key] = table
+    node = table.get(found.name)
+    return node if isinstance(node, _DEFINED) else None
+
+
+def called(call: ast.Call, place: Place, project: Project) -> tuple[Defined, Place] | None:
+    """The project's function or class that a call calls, and its file; None for anything else."""
+    dotted = place.dotted(call.func)
+    found = project.resolve(dotted, place.path) if dotted else None
+    node = node_of(found, project) if found else None
+    there = place_of(found.path, project) if found else None
+    return (node, there) if node is not None and there is not None else None
+
+
+def local_names(function: Function) -> frozenset[str]:
+    """Names that a function binds for itself; those that it only imports keep their meaning."""
+    names = {name.lstrip("*") for name in parameter_names(function.args)}
+    shared: set[str] = set()
+    for node in _within(function.body):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, _DEFINED):
+            names.add(node.name)
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+        elif isinstance(node, ast.Global):
+            shared.update(node.names)
+    return frozenset(names - shared)
+
+
+def running(statements: Iterable[ast.stmt]) -> Iterator[ast.AST]:
+    """Every node that runs when these statements run: without bodies of nested functions, lambdas and classes'
+    methods, and without annotations."""
+    return (node for node in _within(statements) if not isinstance(node, (ast.arguments, ast.arg)))
+
+
+def evaluated(node: ast.expr) -> Iterator[ast.expr]:
+    """An expression and every expression in it that is evaluated with it: not the bodies of lambdas."""
+    return (each for each in _within((node,)) if isinstance(each, ast.expr))
+
+
+def _within(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    pending: list[ast.AST] = list(reversed(list(roots)))
+    while pending:
+        node = pending.pop()
+        yield node
+        if isinstance(node, ast.Lambda):
+            children: Iterable[ast.AST] = (*node.args.defaults, *filter(None, node.args.kw_defaults))
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            children = (*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults))
+        elif isinstance(node, ast.AnnAssign):
+            children = filter(None, (node.target, node.value))
+        else:
+            children = ast.iter_child_nodes(node)
+        pending.extend(reversed(list(children)))
+
+
+__all__ = [
+    "Defined",
+    "Function",
+    "Place",
+    "called",
+    "evaluated",
+    "local_names",
+    "node_of",
+    "place_of",
+    "running",
+]

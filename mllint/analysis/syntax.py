@@ -1,0 +1,162 @@
+"""A file's ``ast`` with the answers that many rules want from it, each computed once.
+
+May not: judge, or look at another file.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import TypeVar, Union
+
+Statement = TypeVar("Statement", bound=ast.AST)
+
+#: A function or class body, or the whole file.
+Scope = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module]
+
+_SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
+
+#: The fields that hold blocks, in the order in which they stand in a file.
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+
+
+class Syntax:
+    """The statements of a file, exception handlers and ``case`` parts among them.
+
+    Building it visits statements only, never expressions: 0.6 s for the 510,000 statements of transformers,
+    where a walk over all nodes takes 3 s.
+    """
+
+    def __init__(self, module: ast.Module) -> None:
+        self.module = module
+        self._parents: dict[ast.AST, ast.AST] = {}
+        self._by_kind: dict[type[ast.AST], list[ast.AST]] = {}
+        parents, by_kind = self._parents, self._by_kind
+        pending: list[ast.AST] = [module]
+        while pending:
+            node = pending.pop()
+            for field in _BLOCKS:
+                for child in _children(node, field):
+                    parents[child] = node
+                    kind = type(child)
+                    if kind in by_kind:
+                        by_kind[kind].append(child)
+                    else:
+                        by_kind[kind] = [child]
+                    if kind not in _FLAT:
+                        pending.append(child)
+        self._ordered: set[type[ast.AST]] = set()
+        self._at_import: list[ast.stmt] | None = None
+
+    def statements(self, *kinds: type[Statement]) -> list[Statement]:
+        """All statements of these classes, in the order of the file."""
+        found: list[Statement] = []
+        for kind in kinds:
+            nodes = self._by_kind.get(kind, [])
+            if kind not in self._ordered:
+                nodes.sort(key=_position)
+                self._ordered.add(kind)
+            found += nodes  # type: ignore[arg-type]  # the list of a class holds nothing else
+        if len(kinds) > 1:
+            found.sort(key=_position)
+        return found
+
+    def at_import(self) -> list[ast.stmt]:
+        """The statements that run when the module is imported, conditional ones included; bodies of classes and
+        functions are not."""
+        if self._at_import is None:
+            self._at_import = []
+            pending: list[ast.AST] = list(reversed(self.module.body))
+            while pending:
+                node = pending.pop()
+                if isinstance(node, ast.stmt):
+                    self._at_import.append(node)
+                if not isinstance(node, _SCOPES):
+                    blocks = [child for field in _BLOCKS for child in _children(node, field)]
+                    pending.extend(reversed(blocks))
+        return self._at_import
+
+    def parent(self, node: ast.AST) -> ast.AST:
+        """The statement, handler or module that directly holds a statement."""
+        return self._parents[node]
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """What holds a statement, from inside out; the module comes last."""
+        while node in self._parents:
+            node = self._parents[node]
+            yield node
+
+    def scope(self, node: ast.AST) -> Scope:
+        """The innermost function or class that holds a statement, else the module."""
+        for above in self.ancestors(node):
+            if isinstance(above, _SCOPES):
+                return above
+        return self.module
+
+    def qualname(self, node: ast.AST) -> str:
+        """The dotted name of the scope that a statement stands in; "" at module level."""
+        names = [
+            above.name
+            for above in self.ancestors(node)
+            if isinstance(above, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        ]
+        return ".".join(reversed(names))
+
+    def block(self, node: ast.AST) -> tuple[list[ast.stmt], int]:
+        """The list of statements that a statement stands in, and its position there."""
+        holder = self._parents[node]
+        for field in _BLOCKS:
+            block = _children(holder, field)
+            if node in block:
+                return block, block.index(node)  # type: ignore[return-value]  # a handler's block is asked for nowhere
+        raise ValueError("the node is no statement of this file")
+
+
+def expressions(statement: ast.AST) -> Iterator[ast.expr]:
+    """Every expression node of a statement itself, outermost first; not of the statements nested in it."""
+    pending: list[ast.AST] = [statement]
+    while pending:
+        node = pending.pop()
+        children = [
+            child
+            for child in ast.iter_child_nodes(node)
+            if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
+        ]
+        pending.extend(reversed(children))
+        if isinstance(node, ast.expr):
+            yield node
+
+
+def _children(node: ast.AST, field: str) -> list[ast.AST]:
+    """The statements in one block of a node; a lambda's body is no block."""
+    block = getattr(node, field, None)
+    return block if type(block) is list else []
+
+
+def _position(node: ast.AST) -> tuple[int, int]:
+    first = node.pattern if isinstance(node, ast.match_case) else node
+    return first.lineno, first.col_offset  # type: ignore[attr-defined]
+
+
+#: Statements without a block: nothing below them to look for.
+_FLAT = frozenset(
+    {
+        ast.Assign,
+        ast.AnnAssign,
+        ast.AugAssign,
+        ast.Expr,
+        ast.Return,
+        ast.Import,
+        ast.ImportFrom,
+        ast.Raise,
+        ast.Pass,
+        ast.Assert,
+        ast.Delete,
+        ast.Global,
+        ast.Nonlocal,
+        ast.Break,
+        ast.Continue,
+    }
+)
+
+__all__ = ["Scope", "Syntax", "expressions"]
