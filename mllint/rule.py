@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NoReturn, Union
 
 from mllint.diagnostic import Diagnostic, Safety, Severity
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
-    from mllint.analysis.index import FileIndex, Outline
+    from mllint.analysis.index import FileIndex
     from mllint.analysis.kernels.find import Kernel
     from mllint.analysis.project import Project
     from mllint.reading.shell import Command
@@ -35,6 +35,22 @@ NON_ASCII = "\x80"
 Triggers = tuple[tuple[str, ...], ...]
 
 
+#: What an option of a rule may be.
+OptionValue = Union[bool, int, float, str, "tuple[str, ...]"]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """Something that a user may decide about a rule: ``[tool.mllint.options.<rule>]``, ``<name> = <value>``.
+
+    ``name`` is in kebab case, ``meaning`` one sentence. A configured value has the type of ``default``.
+    """
+
+    name: str
+    default: OptionValue
+    meaning: str
+
+
 @dataclass(frozen=True, slots=True)
 class Meta:
     """What there is to know about a rule without running it.
@@ -43,7 +59,8 @@ class Meta:
     ``confidence`` is what a reader of the finding should expect: ``high`` is nearly always right.
     ``project`` says that the rule asks `ctx.project` about other files while it visits this one;
     ``project_triggers`` are what a file must contain for the rule to fire in it *because of* other files, where
-    its own ``triggers`` would not wake it (see `Rule.reached`).
+    its own ``triggers`` would not wake it (see `Rule.reached`). ``options`` are what a user may decide; a visit asks
+    `Context.option`.
     """
 
     code: str
@@ -55,20 +72,24 @@ class Meta:
     fix: Safety | None = None
     project: bool = False
     project_triggers: Triggers = ()
+    options: tuple[Option, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WithheldMeta(Meta):
+    """As much of the meta of a rule that may not run as its file's text shows (checking/withheld.py)."""
 
 
 class Rule:
     """Base of all rules. Subclasses set ``meta`` and define ``visit_<LibCST node class>(node, ctx)``,
     ``visit_command(command, ctx)`` or ``visit_kernel(kernel, ctx)``; each yields diagnostics.
 
-    Two questions narrow the work before a file is parsed losslessly; both may only err towards True.
+    `narrow` saves work before a file is parsed losslessly; it may only err towards True. A rule with
+    ``meta.project`` asks ``ctx.project`` last: in the first look at a file the first question ends the rule's turn,
+    and it is run again, from the start, when the project can be asked.
     """
 
     meta: ClassVar[Meta]
-
-    def may_apply(self, outline: Outline) -> bool:
-        """Could the rule fire in a file with these scopes? Asked before an index is built."""
-        return True
 
     def narrow(self, index: FileIndex) -> bool:
         """Could the rule fire in a file with this index? Asked before the lossless tree is parsed."""
@@ -82,8 +103,8 @@ class Rule:
         return frozenset()
 
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
-        """Called once for each Python file, with its index and no tree: a rule that only needs the index (or
-        byte spans from it) costs no lossless parse."""
+        """Called once for each Python file, with its index and ``ctx.syntax`` (its ``ast``) but no lossless tree, which
+        costs ten times as much to parse."""
         return iter(())
 
     def visit_command(self, command: Command, ctx: Context) -> Iterator[Diagnostic]:
@@ -131,6 +152,8 @@ __all__ = [
     "NON_ASCII",
     "Diagnostic",
     "Meta",
+    "Option",
+    "OptionValue",
     "Rule",
     "Safety",
     "Severity",

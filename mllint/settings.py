@@ -1,4 +1,4 @@
-"""What the user decided: a table and command-line flags become one frozen `Settings`.
+"""What the user decided: tables and command-line flags become one frozen `Settings`.
 
 Everything here is pure, so a bad value is found without touching a file. Keys are written in kebab case, as
 in ruff. May not: read files, the environment or the current folder, or know which codes exist.
@@ -7,50 +7,44 @@ in ruff. May not: read files, the environment or the current folder, or know whi
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
-FailOn = Literal["error", "warning", "info"]
-
-#: What ``output-format`` may be; the first is the default.
-OUTPUT_FORMATS = ("full", "concise", "json", "github", "sarif")
-
-#: Folders that hold no code of the project's own: never walked into unless ``exclude`` says otherwise.
-DEFAULT_EXCLUDE = (
-    ".direnv",
-    ".eggs",
-    ".git",
-    ".hg",
-    ".ipynb_checkpoints",
-    ".mllint_cache",
-    ".mypy_cache",
-    ".nox",
-    ".pyenv",
-    ".pytest_cache",
-    ".ruff_cache",
-    ".svn",
-    ".tox",
-    ".venv",
-    "__pypackages__",
-    "_build",
-    "buck-out",
-    "build",
-    "dist",
-    "lightning_logs",
-    "mlruns",
-    "node_modules",
-    "site-packages",
-    "venv",
-    "wandb",
+from mllint.settings_values import (
+    DEFAULT_EXCLUDE,
+    DEFAULT_MAX_FILE_SIZE,
+    OUTPUT_FORMATS,
+    ConfigError,
+    FailOn,
+    Paths,
+    Patterns,
+    PerFile,
+    RuleOptions,
+    Selectors,
+    anchored,
+    anchored_per_file,
+    check_range,
+    checked,
+    nearest,
+    path_from,
 )
 
-#: 10 MB: the largest source file of the packages that mllint is tried on has under a quarter of it.
-DEFAULT_MAX_FILE_SIZE = 10_000_000
 
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """What one place says about which rules are on and which may fix; None where it is silent.
 
-class ConfigError(ValueError):
-    """A configuration nobody can follow. ``str()`` names the file, the key and what to do."""
+    A later layer that has ``select`` puts the earlier ones aside; the others change what they say, as in ruff.
+    """
+
+    where: str = ""
+    select: Selectors | None = None
+    extend_select: Selectors = ()
+    ignore: Selectors = ()
+    fixable: Selectors | None = None
+    extend_fixable: Selectors = ()
+    unfixable: Selectors = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +52,29 @@ class Settings:
     """All decisions for the files below one configuration file.
 
     ``root`` is the absolute folder that relative patterns start from (forward slashes; "" without a
-    configuration), ``config_path`` the file they were read from. An empty ``select`` means the default rules.
-    ``jobs`` 0 chooses by itself; ``max_file_size`` is in bytes; an empty ``cache_dir`` means the default place.
+    configuration), ``config_path`` the file they were read from, ``origins`` where each key that somebody decided
+    was decided, ``layers`` who says what about the selection of rules, the newest last. ``withheld`` are packs that may
+    not run (reading/trust.py).
     """
 
     root: str = ""
     config_path: str = ""
-    select: tuple[str, ...] = ()
-    extend_select: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
+    origins: tuple[tuple[str, str], ...] = ()
+    layers: tuple[Layer, ...] = ()
+    withheld: Paths = ()
+    extend: str = ""
+    rules: Paths = ()
+    allow_packs: Paths = ()
     preview: bool = False
+    per_file_ignores: PerFile = ()
+    extend_per_file_ignores: PerFile = ()
+    extend_safe_fixes: Selectors = ()
+    extend_unsafe_fixes: Selectors = ()
+    options: RuleOptions = ()
+    baseline: str = ""
     fail_on: FailOn = "warning"
-    exclude: tuple[str, ...] = DEFAULT_EXCLUDE
-    extend_exclude: tuple[str, ...] = ()
+    exclude: Patterns = DEFAULT_EXCLUDE
+    extend_exclude: Patterns = ()
     force_exclude: bool = False
     respect_gitignore: bool = True
     output_format: str = OUTPUT_FORMATS[0]
@@ -85,16 +89,32 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the command line decided; None where it is silent. ``cwd`` is where its relative paths start."""
+    """What one layer decided over the ones below it; None where it is silent.
+
+    ``cwd`` is where its relative paths start, ``where`` names it in errors.
+    """
 
     cwd: str = ""
-    select: tuple[str, ...] | None = None
-    extend_select: tuple[str, ...] | None = None
-    ignore: tuple[str, ...] | None = None
+    where: str = "command line"
+    select: Selectors | None = None
+    extend_select: Selectors | None = None
+    ignore: Selectors | None = None
+    fixable: Selectors | None = None
+    extend_fixable: Selectors | None = None
+    unfixable: Selectors | None = None
+    extend: str | None = None
+    rules: Paths | None = None
+    allow_packs: Paths | None = None
     preview: bool | None = None
+    per_file_ignores: PerFile | None = None
+    extend_per_file_ignores: PerFile | None = None
+    extend_safe_fixes: Selectors | None = None
+    extend_unsafe_fixes: Selectors | None = None
+    options: RuleOptions | None = None
+    baseline: str | None = None
     fail_on: FailOn | None = None
-    exclude: tuple[str, ...] | None = None
-    extend_exclude: tuple[str, ...] | None = None
+    exclude: Patterns | None = None
+    extend_exclude: Patterns | None = None
     force_exclude: bool | None = None
     respect_gitignore: bool | None = None
     output_format: str | None = None
@@ -107,155 +127,126 @@ class Flags:
     cache_dir: str | None = None
 
 
+#: Keys that add to what the layers below say, instead of replacing it.
+ADDING = ("rules", "extend_exclude", "extend_per_file_ignores", "extend_safe_fixes", "extend_unsafe_fixes", "options")
+
+#: Keys of one path, which starts from the folder of the file that has it, or from the current folder.
+_PATHS = ("baseline", "cache_dir")
+_PACKS = ("rules", "allow_packs")
+
+#: Fields that are no keys of a configuration.
+_FACTS = ("where", "root", "config_path", "origins", "layers", "withheld")
+_OF_LAYERS = tuple(entry.name for entry in fields(Layer) if entry.name not in _FACTS)
+
 #: Kebab-case key -> the annotation of its field, for every key that a configuration file may hold.
-_TYPES: dict[str, str] = {
-    field.name.replace("_", "-"): str(field.type)
-    for field in fields(Settings)
-    if field.name not in ("root", "config_path")
+KEYS: dict[str, str] = {
+    entry.name.replace("_", "-"): str(entry.type).removesuffix(" | None")
+    for entry in (*fields(Layer), *fields(Settings))
+    if entry.name not in _FACTS
 }
-_LEAST = {"max-file-size": 1, "jobs": 0}
-_CHOICES: dict[str, tuple[str, ...]] = {"fail-on": get_args(FailOn), "output-format": OUTPUT_FORMATS}
 
 
-def from_table(table: Mapping[str, object], *, config_path: str, root: str) -> Settings:
-    """The settings of one configuration file. Raises ConfigError."""
+def from_table(table: Mapping[str, object], *, config_path: str, root: str, base: Settings | None = None) -> Settings:
+    """The settings of one configuration file, which may build on another one. Raises ConfigError."""
     values = _values(table, config_path)
-    if values.get("cache_dir"):
-        values["cache_dir"] = posixpath.join(root, values["cache_dir"])
-    return replace(Settings(root=root, config_path=config_path), **values)
+    for name in _PATHS:
+        if values.get(name):
+            values[name] = posixpath.join(root, values[name])
+    beside = posixpath.dirname(config_path)  # also for a file of ``--config``, whose patterns start elsewhere
+    values |= {name: tuple(path_from(path, beside) for path in values[name]) for name in _PACKS if name in values}
+    below = _settled(base) if base else Settings()
+    # No folder for its patterns: they stay as written, and start from the root that the settings have.
+    return replace(merge(below, Flags(where=config_path, **values)), root=root, config_path=config_path)
 
 
 def flags_from_table(table: Mapping[str, object], *, where: str, cwd: str) -> Flags:
     """The flags that ``--config 'key = value'`` stands for; ``where`` names it in errors. Raises ConfigError."""
-    return replace(Flags(cwd=cwd), **_values(table, where))
+    if "extend" in table:
+        raise ConfigError(f"{where}: `extend` works in a configuration file only; name that one with --config")
+    return Flags(cwd=cwd, where=where, **_values(table, where))
 
 
 def merge(settings: Settings, flags: Flags) -> Settings:
-    """The settings with the command line's decisions over them.
-
-    Rule selection works in layers, as in ruff: ``--select`` puts the file's whole selection aside, the other
-    two change it and win over it. Raises ConfigError where a flag's value cannot be.
-    """
-    changes: dict[str, Any] = {
-        field.name: getattr(flags, field.name)
-        for field in fields(Flags)
-        if field.name not in ("cwd", "select", "extend_select", "ignore") and getattr(flags, field.name) is not None
+    """The settings with another layer's decisions over them. Raises ConfigError where a flag's value cannot be."""
+    given = {
+        entry.name: getattr(flags, entry.name)
+        for entry in fields(Flags)
+        if entry.name not in ("cwd", "where") and getattr(flags, entry.name) is not None
     }
-    for name, value in changes.items():
-        _check_range(name.replace("_", "-"), value, "command line")
-    for name in ("exclude", "extend_exclude"):
+    layer = {name: given.pop(name) for name in _OF_LAYERS if name in given}
+    for name, value in given.items():
+        check_range(name.replace("_", "-"), value, flags.where)
+    changes: dict[str, Any] = {**given, **_from_folder(given, flags.cwd)}
+    for name in ADDING:
         if name in changes:
-            changes[name] = tuple(_anchored(pattern, flags.cwd) for pattern in changes[name])
-    if flags.extend_exclude is not None:
-        changes["extend_exclude"] = settings.extend_exclude + changes["extend_exclude"]
-    if flags.cache_dir:
-        changes["cache_dir"] = posixpath.join(flags.cwd, flags.cache_dir)
-    return replace(settings, **changes, **_selection(settings, flags))
+            changes[name] = getattr(settings, name) + changes[name]
+    if layer:
+        changes["layers"] = (*settings.layers, Layer(flags.where, **layer))
+    if "rules" in changes:
+        changes["withheld"] = tuple(pack for pack in settings.withheld if pack not in changes["rules"])
+    return replace(settings, origins=_origins(settings, given, flags.where), **changes)
 
 
-def _selection(settings: Settings, flags: Flags) -> dict[str, Any]:
-    """The three selection fields after the command line's layer."""
-    extend, ignore = flags.extend_select or (), flags.ignore or ()
-    if flags.select is not None:
-        return {"select": flags.select, "extend_select": extend, "ignore": ignore}
-    # The more specific selector wins within a layer, so the later layer has to answer each one that it covers.
-    kept = tuple(old for old in settings.ignore if not any(_covers(new, old) for new in extend))
-    chosen = settings.select + settings.extend_select
-    silenced = tuple(old for old in chosen if old not in ignore and any(_covers(new, old) for new in ignore))
-    return {"extend_select": settings.extend_select + extend, "ignore": kept + ignore + silenced}
+def _from_folder(values: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    """Those of some values that are paths or patterns, with the relative ones starting from a folder."""
+    moved: dict[str, Any] = {}
+    for name, value in values.items():
+        kind = KEYS[name.replace("_", "-")]
+        if kind == "Patterns":
+            moved[name] = tuple(anchored(pattern, folder) for pattern in value)
+        elif kind == "PerFile":
+            moved[name] = anchored_per_file(value, folder)
+        elif kind == "Paths":
+            moved[name] = tuple(path_from(path, folder) for path in value)
+        elif name in _PATHS and value:
+            moved[name] = posixpath.join(folder, value)
+    return moved
 
 
-def _covers(selector: str, other: str) -> bool:
-    """Does one selector mean at least the rules of another? Known for equal ones, prefixes of codes and ALL."""
-    if selector in (other, "ALL"):
-        return True
-    return selector.startswith("ML") and (selector[2:].isdigit() or selector == "ML") and other.startswith(selector)
+def _settled(settings: Settings) -> Settings:
+    """Settings whose patterns mean the same under any root: for those that are built on."""
+    values = {entry.name: getattr(settings, entry.name) for entry in fields(Settings) if entry.name not in _FACTS}
+    return replace(settings, **_from_folder(values, settings.root))
 
 
-def _anchored(pattern: str, folder: str) -> str:
-    """A path pattern of the command line, absolute; a bare name matches anywhere and stays as it is."""
-    if "/" not in pattern or pattern.startswith("/") or not folder:
-        return pattern
-    literal = "".join(f"[{character}]" if character in "*?[{" else character for character in folder)
-    return posixpath.join(literal, pattern)
+def _origins(settings: Settings, given: Mapping[str, Any], where: str) -> tuple[tuple[str, str], ...]:
+    """Where each decided key was decided, after one more layer."""
+    origins = dict(settings.origins)
+    for name in given:
+        before = origins.get(name, "")
+        origins[name] = f"{before}, {where}" if name in ADDING and before and before != where else where
+    return tuple(sorted(origins.items()))
+
+
+def origin(settings: Settings, name: str) -> str:
+    """Where a field was decided: a file or ``command line``, several for one that adds up; "" for a default."""
+    return dict(settings.origins).get(name, "")
 
 
 def _values(table: Mapping[str, object], where: str) -> dict[str, Any]:
     """Field name -> checked value of each key of a table."""
     values: dict[str, Any] = {}
-    for key, value in table.items():
-        if key not in _TYPES:
-            raise ConfigError(f"{where}: unknown key `{key}`; {_nearest(key)}")
-        values[key.replace("-", "_")] = _checked(key, value, where)
+    for name, value in table.items():
+        if name not in KEYS:
+            raise ConfigError(f"{where}: unknown key `{name}`; {nearest(name, KEYS)}")
+        values[name.replace("-", "_")] = checked(name, value, KEYS[name], where)
     return values
 
 
-def _nearest(key: str) -> str:
-    """The key that was probably meant, else all of them."""
-    kebab = key.replace("_", "-").lower()
-    if kebab in _TYPES:
-        return f"write `{kebab}`"
-    near = _closest(kebab, _TYPES)
-    if near:
-        return f"did you mean `{near}`?"
-    return "the keys are " + ", ".join(f"`{known}`" for known in sorted(_TYPES))
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    """The known word that is most like this one; "" where none is."""
-    import difflib  # only a mistake needs it
-
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), "")
-
-
-def _checked(key: str, value: object, where: str) -> object:
-    """The value as its field holds it. Raises ConfigError where it has another type or cannot be."""
-    kind = _TYPES[key]
-    if kind.startswith("tuple"):
-        return _strings(key, value, where)
-    if kind == "bool":
-        if not isinstance(value, bool):
-            raise ConfigError(f"{where}: `{key}` must be true or false, not {_toml(value)}")
-        return value
-    if kind == "int":
-        if not isinstance(value, int) or isinstance(value, bool):
-            raise ConfigError(f"{where}: `{key}` must be a whole number, not {_toml(value)}")
-    elif not isinstance(value, str):
-        raise ConfigError(f"{where}: `{key}` must be a string, not {_toml(value)}")
-    _check_range(key, value, where)
-    return value
-
-
-def _check_range(key: str, value: object, where: str) -> None:
-    """Raises ConfigError where a value of the right type is not one of the possible ones."""
-    if key in _LEAST and isinstance(value, int) and value < _LEAST[key]:
-        raise ConfigError(f"{where}: `{key}` must be at least {_LEAST[key]}, not {value}")
-    if key in _CHOICES and value not in _CHOICES[key]:
-        known = ", ".join(f'"{choice}"' for choice in _CHOICES[key])
-        near = _closest(str(value).lower(), _CHOICES[key])
-        hint = f'; did you mean "{near}"?' if near else ""
-        raise ConfigError(f"{where}: `{key}` must be one of {known}, not {_toml(value)}{hint}")
-
-
-def _strings(key: str, value: object, where: str) -> tuple[str, ...]:
-    """A list of strings as a tuple."""
-    if isinstance(value, str):
-        raise ConfigError(f'{where}: `{key}` must be a list; write `{key} = ["{value}"]`')
-    if not isinstance(value, (list, tuple)):
-        raise ConfigError(f"{where}: `{key}` must be a list of strings, not {_toml(value)}")
-    for item in value:
-        if not isinstance(item, str) or not item.strip():
-            raise ConfigError(f"{where}: `{key}` must hold strings that are not empty, not {_toml(item)}")
-    if key == "select" and not value:
-        raise ConfigError(f"{where}: `select` is empty, so nothing would be checked; remove it for the default rules")
-    return tuple(value)
-
-
-def _toml(value: object) -> str:
-    """A value as its author wrote it, shortened."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "a table"
-    text = f'"{value}"' if isinstance(value, str) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+__all__ = [
+    "DEFAULT_EXCLUDE",
+    "DEFAULT_MAX_FILE_SIZE",
+    "KEYS",
+    "OUTPUT_FORMATS",
+    "ConfigError",
+    "FailOn",
+    "Flags",
+    "Layer",
+    "PerFile",
+    "RuleOptions",
+    "Settings",
+    "flags_from_table",
+    "from_table",
+    "merge",
+    "origin",
+]

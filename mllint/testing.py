@@ -4,11 +4,14 @@ May not: hold code of its own; it is the public name.
 """
 
 from mllint.authoring.testing import (
+    PROMISES,
+    Broken,
     RuleCase,
     check_exact_lines,
     check_examples,
     check_fixes,
     check_folder,
+    check_marks,
     check_messages,
     check_pairing,
     check_pickling,
@@ -21,11 +24,14 @@ from mllint.authoring.testing import (
 )
 
 __all__ = [
+    "PROMISES",
+    "Broken",
     "RuleCase",
     "check_exact_lines",
     "check_examples",
     "check_fixes",
     "check_folder",
+    "check_marks",
     "check_messages",
     "check_pairing",
     "check_pickling",

@@ -18,7 +18,8 @@ class UnusedSuppression(Rule):
     new fault of the same kind in the same line, which is the one place where nobody looks any more. A comment
     with a misspelt code is worse: it looks like a decision, and decides nothing.
 
-    A code counts as unused only in a run that checked for it, so selecting a few rules reports no others.
+    A code counts as unused only in a run that checked for it, so selecting a few rules reports no others. An `enable`
+    that ends no `disable` before it in its block is reported too: somebody thinks that the range ends there.
 
     ## Bad
 
@@ -35,8 +36,9 @@ class UnusedSuppression(Rule):
     ## Fix safety
 
     Safe: the fix removes the code that has no use, or the whole suppression when no other code is left in it. Nothing
-    but comments changes, and other text in the comment stays. A comment that cannot be read gets no fix, because
-    what it was meant to say is not known, nor does one in a notebook.
+    but comments changes, and other text in the comment stays. With a `disable` goes the `enable` that ended only
+    that. A comment that cannot be read gets no fix, because what it was meant to say is not known, nor does one
+    in a notebook.
 
     ## Known limits
 

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 Fault = Literal["on", "off", "any"]
 
 #: Modules that turn texts into booleans for ``type=bool``.
-_CONVERTING = re.compile(r"^(jsonargparse|tap|simple_parsing|datargs)\b|LightningCLI|LightningArgumentParser|\.cli\.")
+_CONVERTING = re.compile(r"^(jsonargparse|tap)\b|LightningCLI|LightningArgumentParser|lightning(\.pytorch)?\.cli\b")
 
 #: Help texts of flags that are only kept for old command lines.
-_RETIRED = re.compile(r"deprecat|no effect|no longer|ignored|obsolete|legacy|SUPPRESS|does nothing|no-op", re.IGNORECASE)
+_RETIRED = re.compile(
+    r"deprecat|no effect|no longer|ignored|obsolete|legacy|SUPPRESS|does nothing|no-op", re.IGNORECASE
+)
 
 #: What a pair of flags begins with: ``--use-cache`` and ``--no-cache``.
 _POSITIVE = re.compile(r"^(use|enable|do|with|is|allow)_")
 _NEGATIVE = re.compile(r"^(no|not|non|disable|without|dont|do_not|skip|wo|force_no)_?")
 
-_FALSE_WORDS = '("", "0", "f", "false", "n", "no", "off")'
+_FALSE_WORDS = '("", "0", "false", "no", "off")'
 
 
 class FlagThatCannotBeOff(Rule):
@@ -70,7 +72,7 @@ class FlagThatCannotBeOff(Rule):
 
     Unsafe: command lines start to mean something else. `store_true` with `default=True` becomes
     `argparse.BooleanOptionalAction` (Python 3.9 and later), which keeps `--flag` and adds `--no-flag`. `type=bool`
-    becomes a conversion that takes `0`, `f`, `false`, `n`, `no`, `off` and the empty text as False and everything
+    becomes a conversion that takes `0`, `false`, `no`, `off` and the empty text as False and everything
     else as True, as before; so `--flag True` in old scripts still works. `store_false` with `default=False` has no
     fix: whether the default or the action is wrong, only a person can tell.
 
@@ -112,7 +114,7 @@ class FlagThatCannotBeOff(Rule):
         receivers = Receivers(ctx.syntax, ctx.name)
         for option, fault in suspects:
             sure = receivers.is_parser(option.receiver, option.statement)
-            if sure == "no" or (sure == "likely" and option.positional):
+            if sure in ("no", "unknown") or (sure == "likely" and option.positional):
                 continue
             if not _has_counterpart(option, declared) and not _is_set_elsewhere(option, fault, ctx):
                 yield ctx.report(option.call, _message(option, fault), fix=_fix(option, fault, ctx))
@@ -140,10 +142,9 @@ def _is_bool(kind: ast.expr, ctx: Context) -> bool:
         return isinstance(argument, ast.Name) and names == [argument.id] and _is_bool(kind.body.func, ctx)
     if not isinstance(kind, ast.Name) or kind.id != "bool" or ctx.name(kind) != "bool":
         return False
-    index = ctx.index
-    return index is None or not any(each.name == "bool" for each in index.bindings) and not any(
-        each.qualname == "bool" for each in index.definitions
-    )
+    bindings, definitions = (ctx.index.bindings, ctx.index.definitions) if ctx.index else ((), ())
+    bound = {*(binding.name for binding in bindings), *(definition.qualname for definition in definitions)}
+    return "bool" not in bound
 
 
 def _is_retired(note: ast.expr | None) -> bool:
@@ -157,7 +158,11 @@ def _has_counterpart(option: Option, declared: Iterable[Option]) -> bool:
     for other in declared:
         if other.call is option.call or not other.dest:
             continue
-        if other.dest == option.dest and ast.dump(other.call) != ast.dump(option.call) and not _same_kind(other, option):
+        if (
+            other.dest == option.dest
+            and ast.dump(other.call) != ast.dump(option.call)
+            and not _same_kind(other, option)
+        ):
             return True
         if other.dest != option.dest and _NEGATIVE.match(other.dest) and _NEGATIVE.sub("", other.dest) in own:
             return True
@@ -188,9 +193,9 @@ def _is_set_elsewhere(option: Option, fault: Fault, ctx: Context) -> bool:
             continue
         if fault == "any" and call.func.attr == "register":  # parser.register("type", bool, to_bool)
             return True
-        if fault != "any" and call.func.attr == "set_defaults":
-            if any(keyword.arg in (None, option.dest) for keyword in call.keywords):
-                return True
+        given = {keyword.arg for keyword in call.keywords}
+        if fault != "any" and call.func.attr == "set_defaults" and given & {None, option.dest}:
+            return True
     return False
 
 
@@ -205,6 +210,10 @@ def _message(option: Option, fault: Fault) -> str:
 
 
 def _fix(option: Option, fault: Fault, ctx: Context) -> Fix | None:
+    from mllint.analysis.arguments.options import text
+
+    if fault == "any" and "nargs" in option.keywords and text(option.keywords["nargs"]) != "?":
+        return None  # a list is true whatever it holds
     if fault == "any":
         title = "Take the usual words for no as False"
         kind = option.keywords["type"]

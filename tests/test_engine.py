@@ -17,6 +17,7 @@ from mllint.checking.select import Selection, select
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.reading.source import Source, read_source
 from mllint.rule import NON_ASCII, Meta, Rule
+from mllint.settings import Layer
 
 if TYPE_CHECKING:
     import libcst as cst
@@ -133,25 +134,29 @@ def test_info_findings_need_to_be_asked_for() -> None:
     quiet = Meta(code="ML992", name="quiet", severity=Severity.INFO, since="0.1.0")
     metas = [quiet, NamedBad.meta]
     assert select(metas).codes == {"ML990"}
-    assert select(metas, chosen=("ML99",)).codes == {"ML990"}
-    assert select(metas, chosen=("ML99",), preview=True).codes == {"ML990", "ML992"}
-    assert select(metas, chosen=("quiet",)).with_info == {"ML992"}
+    family = [Layer(select=("ML99",))]
+    assert select(metas, family).codes == {"ML990"}
+    assert select(metas, family, preview=True).codes == {"ML990", "ML992"}
+    assert select(metas, [Layer(select=("quiet",))]).with_info == {"ML992"}
 
 
 def test_selectors_are_as_specific_as_in_ruff() -> None:
     metas = [rule.meta for rule in builtin_rules()]
-    assert "ML501" not in select(metas, ignored=("ML5",)).codes
-    assert "ML501" in select(metas, chosen=("ML501",), ignored=("ML5",)).codes
-    assert "ML501" not in select(metas, chosen=("definitions",), ignored=("duplicate-definition",)).codes
-    assert select(metas, chosen=("gradients",)).codes == {"ML201"}
+    for layer, there in [
+        (Layer(ignore=("ML5",)), False),
+        (Layer(select=("ML501",), ignore=("ML5",)), True),
+        (Layer(select=("definitions",), ignore=("duplicate-definition",)), False),
+        (Layer(select=("gradients",)), False),
+    ]:
+        assert ("ML501" in select(metas, [layer]).codes) is there
 
 
 @pytest.mark.parametrize(
-    ("typo", "nearest"), [("ML502X", "ML501"), ("fill-in-bakward", "fill-in-backward"), ("gradient", "gradients")]
+    ("typo", "nearest"), [("ML501X", "ML501"), ("fill-in-bakward", "fill-in-backward"), ("gradient", "gradients")]
 )
 def test_an_unknown_selector_names_the_nearest(typo: str, nearest: str) -> None:
     with pytest.raises(ValueError, match=f"`{nearest}`"):
-        select([rule.meta for rule in builtin_rules()], chosen=(typo,))
+        select([rule.meta for rule in builtin_rules()], [Layer(select=(typo,))])
 
 
 def test_the_gate_finds_overlapping_phrases() -> None:

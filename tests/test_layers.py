@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ MODULES = sorted(path for folder in ("mllint", "rules") for path in (ROOT / fold
 #: From the ground up: a module may import its own floor and those below, never above.
 FLOORS = [
     {"mllint", "mllint.diagnostic", "mllint.lazy"},
-    {"mllint.settings", "mllint.rule"},
+    {"mllint.settings", "mllint.settings_meanings", "mllint.settings_values", "mllint.rule"},
     {"mllint.reading"},
     {"mllint.analysis"},
     {"mllint.checking"},
@@ -27,10 +28,13 @@ PURE = [
     "mllint.diagnostic",
     "mllint.rule",
     "mllint.settings",
+    "mllint.settings_meanings",
+    "mllint.settings_values",
     "mllint.reading.source",
     "mllint.reading.located",
     "mllint.analysis",
     "mllint.checking.engine",
+    "mllint.checking.look",
     "mllint.checking.select",
     "mllint.checking.fix",
     "mllint.checking.suppress",
@@ -122,12 +126,17 @@ def test_modules_stay_small(path: Path) -> None:
 
 
 def test_broad_excepts() -> None:
-    """House rule: errors are values until the edge. Only the engine's boundaries to rules and files are broad."""
+    """House rule: errors are values until the edge. Only the engine's boundaries to rules and files are broad, and
+    the import of a user's rule file."""
     broad = []
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ExceptHandler):
                 caught = ast.unparse(node.type) if node.type else "everything"
-                if caught in ("Exception", "BaseException", "everything"):
+                if re.search(r"\b(Exception|BaseException|everything)\b", caught):
                     broad.append((dotted(path), caught))
-    assert broad == [("mllint.checking.engine", "Exception")] * 2
+    assert broad == [
+        ("mllint.checking.look", "Exception"),
+        ("mllint.checking.look", "Exception"),
+        ("mllint.checking.packs", "(Exception, SystemExit)"),
+    ]

@@ -10,7 +10,17 @@ from pathlib import Path
 import pytest
 
 from mllint.reading.config import Finder, project_root
-from mllint.settings import DEFAULT_EXCLUDE, ConfigError, Flags, Settings, flags_from_table, from_table, merge
+from mllint.settings import (
+    DEFAULT_EXCLUDE,
+    KEYS,
+    ConfigError,
+    Flags,
+    Layer,
+    Settings,
+    flags_from_table,
+    from_table,
+    merge,
+)
 
 
 def table(**keys: object) -> Settings:
@@ -21,10 +31,16 @@ def table(**keys: object) -> Settings:
 
 def test_every_key_is_read() -> None:
     values: dict[str, object] = {
-        "select": ["ML2"],
-        "extend-select": ["ML301"],
-        "ignore": ["ML202"],
+        "extend": "/p/base.toml",
         "preview": True,
+        "per-file-ignores": {"a/*": ["ML5"]},
+        "extend-per-file-ignores": {"!b": ["ML2", "ML3"]},
+        "extend-safe-fixes": ["ML201"],
+        "extend-unsafe-fixes": ["ML301"],
+        "rules": ["/p/lint"],
+        "allow-packs": ["/p/lint"],
+        "options": {"ML201": {"depth": 3}},
+        "baseline": "/p/known.json",
         "fail-on": "error",
         "exclude": ["a"],
         "extend-exclude": ["b/c"],
@@ -39,11 +55,29 @@ def test_every_key_is_read() -> None:
         "cache": False,
         "cache-dir": "here",
     }
-    settings = from_table(values, config_path="/p/mllint.toml", root="/p")
-    read = {field.name.replace("_", "-"): getattr(settings, field.name) for field in fields(Settings)}
+    says: dict[str, object] = {
+        "select": ["ML2"],
+        "extend-select": ["ML301"],
+        "ignore": ["ML202"],
+        "fixable": [],
+        "extend-fixable": ["ML2"],
+        "unfixable": ["ML201"],
+    }
+    settings = from_table(values | says, config_path="/p/mllint.toml", root="/p")
+    read = {key: getattr(settings, key.replace("-", "_")) for key in values}
     wanted = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-    assert read == wanted | {"root": "/p", "config-path": "/p/mllint.toml", "cache-dir": "/p/here"}
-    assert {field.name for field in fields(Flags)} - {"cwd"} == {name.replace("-", "_") for name in values}
+    assert read == wanted | {
+        "cache-dir": "/p/here",
+        "per-file-ignores": (("a/*", ("ML5",)),),
+        "extend-per-file-ignores": (("!b", ("ML2", "ML3")),),
+        "options": (("ML201", "depth", 3, "/p/mllint.toml"),),
+    }
+    assert (settings.root, settings.config_path) == ("/p", "/p/mllint.toml")
+    layer = {key.replace("-", "_"): tuple(value) for key, value in says.items() if isinstance(value, list)}
+    assert settings.layers == (Layer("/p/mllint.toml", **layer),)  # type: ignore[arg-type]
+    assert dict(settings.origins) == {key.replace("-", "_"): "/p/mllint.toml" for key in values}
+    assert set(values) | set(says) == set(KEYS), "a key that this test leaves out"
+    assert {field.name for field in fields(Flags)} - {"cwd", "where"} == {name.replace("-", "_") for name in KEYS}
 
 
 def test_defaults() -> None:
@@ -59,8 +93,10 @@ def test_defaults() -> None:
         ({"selct": []}, "unknown key `selct`; did you mean `select`?"),
         ({"fail_on": "error"}, "unknown key `fail_on`; write `fail-on`"),
         ({"Jobs": 1}, "unknown key `Jobs`; write `jobs`"),
-        ({"xyzzy": 1}, "unknown key `xyzzy`; the keys are `cache`, `cache-dir`, `exclude`,"),
+        ({"xyzzy": 1}, "unknown key `xyzzy`; the keys are `allow-packs`, `baseline`, `cache`, `cache-dir`, `exclude`,"),
         ({"config-path": "x"}, "unknown key `config-path`"),
+        ({"lint": {"select": ["ML2"]}}, "unknown key `lint`; there is no such table here; write its keys directly"),
+        ({"extend-ignore": ["ML2"]}, "unknown key `extend-ignore`; write `ignore`, which adds to"),
         ({"fix": 1}, "`fix` must be true or false, not 1"),
         ({"fix": "yes"}, '`fix` must be true or false, not "yes"'),
         ({"jobs": True}, "`jobs` must be a whole number, not true"),
@@ -71,7 +107,7 @@ def test_defaults() -> None:
         ({"output-format": "JSON"}, 'not "JSON"; did you mean "json"?'),
         (
             {"output-format": "xml"},
-            '`output-format` must be one of "full", "concise", "json", "github", "sarif", not "xml"',
+            '`output-format` must be one of "full", "concise", "grouped", "json", "json-lines", "junit", "github", "gitlab",',
         ),
         ({"output-format": 3}, "`output-format` must be a string, not 3"),
         ({"select": "ML2"}, '`select` must be a list; write `select = ["ML2"]`'),
@@ -88,29 +124,6 @@ def test_wrong_values_say_file_key_and_remedy(values: dict[str, object], message
     assert message in str(raised.value)
 
 
-@pytest.mark.parametrize(
-    ("file", "flags", "select", "extend", "ignore"),
-    [  # each row was tried with ruff and its own codes
-        ({"ignore": ["ML201"]}, {"select": ("ML2",)}, ("ML2",), (), ()),
-        ({"select": ["ML2"]}, {"ignore": ("ML201",)}, ("ML2",), (), ("ML201",)),
-        ({"select": ["ML201"]}, {"ignore": ("ML2",)}, ("ML201",), (), ("ML2", "ML201")),
-        ({"ignore": ["ML201", "ML3"]}, {"extend_select": ("ML2",)}, (), ("ML2",), ("ML3",)),
-        ({"ignore": ["ML201"]}, {"extend_select": ("ML201",)}, (), ("ML201",), ()),
-        ({"extend-select": ["ML301"]}, {"extend_select": ("ML4",)}, (), ("ML301", "ML4"), ()),
-        ({"select": ["gradients"]}, {}, ("gradients",), (), ()),
-    ],
-)
-def test_selection_of_the_command_line_is_a_layer_over_the_file(
-    file: dict[str, object],
-    flags: dict[str, tuple[str, ...]],
-    select: tuple[str, ...],
-    extend: tuple[str, ...],
-    ignore: tuple[str, ...],
-) -> None:
-    merged = merge(from_table(file, config_path="/p/mllint.toml", root="/p"), Flags(**flags))  # type: ignore[arg-type]
-    assert (merged.select, merged.extend_select, merged.ignore) == (select, extend, ignore)
-
-
 def test_flags_win_and_their_paths_start_from_the_current_folder() -> None:
     settings = table(exclude=["x"], extend_exclude=["y"], jobs=2, fix=True)
     flags = Flags(cwd="/p/[s]", exclude=("a/b", "c"), extend_exclude=("/d/e", "f/*"), fix=False, cache_dir="k")
@@ -123,7 +136,9 @@ def test_flags_win_and_their_paths_start_from_the_current_folder() -> None:
 
 
 def test_flags_from_table() -> None:
-    assert flags_from_table({"fix": True}, where="--config", cwd="/p") == Flags(cwd="/p", fix=True)
+    assert flags_from_table({"fix": True}, where="--config", cwd="/p") == Flags("/p", "--config", fix=True)
+    with pytest.raises(ConfigError, match="--config: `extend` works in a configuration file only"):
+        flags_from_table({"extend": "a"}, where="--config", cwd="/p")
 
 
 # -- files -----------------------------------------------------------------------------------------------------
@@ -208,7 +223,7 @@ def test_config_flag(tmp_path: Path) -> None:
     assert (given.jobs, given.fix, given.root, given.config_path) == (5, False, root, root + "/ci/other.toml")
     assert given.cache_dir == root + "/c"
     inline = Finder(cwd, config=["jobs = 7", "select = ['ML2']", "jobs = 8"]).settings(root)
-    assert (inline.jobs, inline.fix, inline.select) == (8, True, ("ML2",))
+    assert (inline.jobs, inline.fix, inline.layers[-1].select) == (8, True, ("ML2",))
     both = Finder(cwd, Flags(cwd=root, jobs=9), config=["ci/other.toml", "jobs = 7"]).settings(root)
     assert both.jobs == 9
     alone = Finder(cwd, Flags(cwd=root, preview=True), config=["jobs = 7"], isolated=True).settings(root)

@@ -211,7 +211,7 @@ STALE: dict[str, tuple[list[str], str]] = {
     "x = 1  # mllint: ignor[ML201]\n": (["suppression not understood"], "x = 1  # mllint: ignor[ML201]\n"),
     "x = 1  # mllint: ignore[\n": (["suppression not understood"], "x = 1  # mllint: ignore[\n"),
     "x = 1  # mllint: ignore-file[ML201]\n": (
-        ["suppression not understood"],
+        ["`ignore-file` works only on a line of its own"],
         "x = 1  # mllint: ignore-file[ML201]\n",
     ),
     "a\n    # mllint: ignore[ML201]\r\nx = 1\n".replace("a\n", "if a:\r\n"): (
@@ -304,3 +304,168 @@ def test_ml001_off_reports_nothing_and_notebooks_get_no_fix() -> None:
 )
 def test_nothing_is_tokenised_without_a_directive(data: bytes, expected: bool) -> None:
     assert mentions_directive(data, NAMES.values()) is expected
+
+
+# -- ranges: disable … enable --------------------------------------------------------------------------------------
+
+#: name -> text; what is to be suppressed says BAD, and what is to be kept says B{kept}D
+RANGES: dict[str, tuple[Kind, str]] = {
+    "to the enable": ("python", "B{kept}D\n# mllint: disable[ML201]\nBAD\nBAD\n# mllint: enable[ML201]\nB{kept}D\n"),
+    "to the end of the file": ("python", "B{kept}D\n# mllint: disable[ML201] why\ndef f():\n    BAD\nBAD\n"),
+    "names and codes end each other": (
+        "python",
+        "# mllint: disable[fill-in-backward]\nBAD\n# mllint: enable[ML201]\nB{kept}D\n",
+    ),
+    "part of a family ends": ("python", "# mllint: disable[gradients]\nBAD\n# mllint: enable[ML201]\nB{kept}D\n"),
+    "another part of a family ends": ("python", "# mllint: disable[gradients]\nBAD\n# mllint: enable[ML202]\nBAD\n"),
+    "one of two ends": ("python", "# mllint: disable[ML201, ML301]\nBAD\n# mllint: enable[ML301]\nBAD\n"),
+    "enable ends everything": (
+        "python",
+        "# mllint: disable[ML201]\n# mllint: disable[ML301]\nBAD\n# mllint: enable\nB{kept}D\n",
+    ),
+    "disable means everything": ("python", "# mllint: disable\nBAD\n# mllint: enable\nB{kept}D\n"),
+    "everything but one": ("python", "# mllint: disable\nBAD\n# mllint: enable[ML201]\nB{kept}D\n"),
+    "once more": (
+        "python",
+        "# mllint: disable[ML201]\nBAD\n# mllint: enable[ML201]\nB{kept}D\n# mllint: disable[ML201]\nBAD\n",
+    ),
+    "to the end of the block": (
+        "python",
+        "def f():\n    # mllint: disable[ML201]\n    BAD\n    if a:\n        BAD\n\n    BAD\nB{kept}D\n",
+    ),
+    "to the end of a class": (
+        "python",
+        "class A:\n    a = 1\n    # mllint: disable[ML201]\n    def f():\n        BAD\n    BAD\nclass B:\n    B{kept}D\n",
+    ),
+    "to the end of a branch": (
+        "python",
+        "if a:\n\t# mllint: disable[ML201]\n\tBAD\nelse:\n        B{kept}D\n",
+    ),
+    "indented less than what follows it": ("python", "def f():\n    x = 1\n# mllint: disable[ML201]\n    BAD\nBAD\n"),
+    "nothing of its block follows": ("python", "def f():\n    x = 1\n    # mllint: disable[ML201]\nB{kept}D\n"),
+    "enable in an inner block": (
+        "python",
+        "# mllint: disable[ML201]\nif a:\n    # mllint: enable[ML201]\n    BAD\nBAD\n",
+    ),
+    "enable in an outer block": (
+        "python",
+        "if a:\n    # mllint: disable[ML201]\n    BAD\n# mllint: enable[ML201]\nB{kept}D\n",
+    ),
+    "enable in the next block": (
+        "python",
+        "if a:\n    # mllint: disable[ML201]\n    BAD\nif b:\n    # mllint: enable[ML201]\n    B{kept}D\n",
+    ),
+    "in brackets": (
+        "python",
+        "x = [\n    # mllint: disable[ML201]\n    BAD,\n  BAD,\n    # mllint: enable[ML201]\n    B{kept}D,\n]\n",
+    ),
+    "to the end of the brackets": ("python", "x = [\n  # mllint: disable[ML201]\n    BAD,\n BAD]\nB{kept}D\n"),
+    "a statement that begins inside": (
+        "python",
+        "# mllint: disable[ML201]\nx = (1,\nBAD)\n# mllint: enable[ML201]\nB{kept}D\n",
+    ),
+    "ignore-file knows no end": ("python", "# mllint: ignore-file[ML201]\n# mllint: enable[ML201]\nBAD\n"),
+    "behind code": ("python", "x = 1  # mllint: disable[ML201]\nB{kept}D\n"),
+    "in a string": ("python", 'x = """\n# mllint: disable[ML201]\n"""\nB{kept}D\n'),
+    "CRLF": ("python", "# mllint: disable[ML201]\r\nBAD\r\n# mllint: enable[ML201]\r\nB{kept}D\r\n"),
+    "notebook": ("notebook", "# mllint: disable[ML201]\nBAD\n# mllint: enable[ML201]\nB{kept}D\n"),
+    "cannot be tokenised": ("python", "# mllint: disable[ML201]\nBAD\n# mllint: enable[ML201]\nB{kept}D\ny = (\n"),
+    "shell": ("shell", "# mllint: disable[ML201]\nBAD\n  # mllint: enable[ML201]\nB{kept}D\n"),
+    "makefile": ("makefile", "# mllint: disable[ML201]\na:\n\tBAD\n# mllint: enable\nb:\n\tB{kept}D\n"),
+    "dockerfile": ("dockerfile", "# mllint: disable[ML201]\nRUN a && \\\n  BAD\n# mllint: enable\nRUN B{kept}D\n"),
+    "yaml": ("yaml", "# mllint: disable[ML201]\n- run: |\n    BAD\n# mllint: enable[ML201]\n- run: B{kept}D\n"),
+    "kernel": ("kernel", "// mllint: disable[ML201]\nBAD;\n/* mllint: enable[ML201] */\nB{kept}D;\n"),
+    "markdown": (
+        "markdown",
+        "<!-- mllint: disable[ML201] -->\n\nBAD\n\n<!-- mllint: enable[ML201] -->\n\nB{kept}D\n",
+    ),
+    "markdown, to the end of a code block": (
+        "markdown",
+        "```sh\nB{kept}D\n# mllint: disable[ML201]\nBAD\n```\n\n```sh\nB{kept}D\n```\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("kind", "text"), RANGES.values(), ids=RANGES.keys())
+def test_ranges(kind: Kind, text: str) -> None:
+    kept, suppressed, _, source = run(text, kind)
+    assert (kept, suppressed) == (text.count("B{kept}D"), text.count("BAD"))
+    rows = {row for row in range(1, len(source.line_starts) + 1) if "B{kept}D" in source.line(row)}
+    data = source.data
+    found = [finding(source, m.start(), m.end()) for m in re.finditer(rb"BAD|B\{kept\}D", data)]
+    left, _ = apply(source, found, active=ACTIVE, unused=None, names=NAMES)
+    assert {found.begin.row for found in left} == rows
+
+
+#: text -> messages of ML001 in order, text after the fix of each of them in its turn
+STALE_RANGES: dict[str, tuple[list[str], str]] = {
+    "# mllint: disable[ML201]\nx = 1\n# mllint: enable[ML201]\n": (["`ML201` suppresses nothing here"], "x = 1\n"),
+    "# mllint: disable[ML201]\nx = 1\n": (["`ML201` suppresses nothing here"], "x = 1\n"),
+    "# mllint: disable[ML201]\nBAD\n": ([], "# mllint: disable[ML201]\nBAD\n"),
+    "# mllint: disable[ML201,ML301]\nBAD\n# mllint: enable[ML301, ML201]\n": (
+        ["`ML301` suppresses nothing here"],
+        "# mllint: disable[ML201]\nBAD\n# mllint: enable[ML201]\n",
+    ),
+    "# mllint: disable[ML201,ML301]\nBAD\n# mllint: enable\n": (
+        ["`ML301` suppresses nothing here"],
+        "# mllint: disable[ML201]\nBAD\n# mllint: enable\n",
+    ),
+    "# mllint: disable[ML3]\nx = 1\n# mllint: enable\n": (["`ML3` suppresses nothing here"], "x = 1\n"),
+    "# mllint: disable[ML0, ML3, ML4]\nx = 1\n# mllint: enable[ML301, ML401, ML4]\n": (
+        [
+            "`ML0` suppresses nothing here",
+            "`ML3` suppresses nothing here",
+            "`ML4` suppresses nothing here",
+            "`ML4` is not disabled here",
+        ],
+        "x = 1\n",
+    ),
+    "BAD\n# mllint: enable[ML201]\nx = 1\n": (["`ML201` is not disabled here"], "BAD\nx = 1\n"),
+    "x = 1\n# mllint: enable\n": (["nothing is disabled here"], "x = 1\n"),
+    "# mllint: disable[ML201]\nBAD\n# mllint: enable[ML201]\n# mllint: enable[ML201]\n": (
+        ["`ML201` is not disabled here"],
+        "# mllint: disable[ML201]\nBAD\n# mllint: enable[ML201]\n",
+    ),
+    "if a:\n    # mllint: disable[ML201]\n    BAD\n# mllint: enable[ML201]\n": (
+        ["`ML201` is not disabled here"],
+        "if a:\n    # mllint: disable[ML201]\n    BAD\n",
+    ),
+    "# mllint: disable[no-such]\nx = 1\n# mllint: enable[no-such]\n": (
+        ["unknown code `no-such` in a suppression"] * 2,
+        "x = 1\n",
+    ),
+    "# mllint: disable[ML000]\nx = 1\n# mllint: enable[ML000]\n": (["`ML000` cannot be suppressed"], "x = 1\n"),
+    "# mllint: disable[ML202]\nx = 1\n# mllint: enable[ML202]\n": (
+        [],  # it did not run
+        "# mllint: disable[ML202]\nx = 1\n# mllint: enable[ML202]\n",
+    ),
+    "x = 1  # mllint: disable[ML201]\n": (
+        ["`disable` works only on a line of its own"],
+        "x = 1  # mllint: disable[ML201]\n",
+    ),
+    "# mllint: disabled[ML201]\nx = 1\n": (["suppression not understood"], "# mllint: disabled[ML201]\nx = 1\n"),
+    "# mllint: disable[ML001]\nx = 1  # mllint: ignore[ML201]\n": (
+        [],
+        "# mllint: disable[ML001]\nx = 1  # mllint: ignore[ML201]\n",
+    ),
+    "# mllint: disable[ML001]\nx = 1\n": (["`ML001` suppresses nothing here"], "x = 1\n"),
+    "# fmt: off  # mllint: disable[ML201]\nx = 1\n# fmt: on  # mllint: enable[ML201]\n": (
+        ["`ML201` suppresses nothing here"],
+        "# fmt: off\nx = 1\n# fmt: on\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("text", STALE_RANGES, ids=lambda text: repr(text)[:60])
+def test_unused_ranges(text: str) -> None:
+    expected, fixed = STALE_RANGES[text]
+    assert [found.message for found in run(text)[2]] == expected
+    while True:
+        _, _, stale, source = run(text)
+        fixes = [found.fix for found in stale if found.fix]
+        if not fixes:
+            break
+        assert not in_comment_way(source, fixes[0])
+        text = apply_edits(source.data, fixes[0].edits).decode()
+        assert len(run(text)[2]) < len(stale), "the fix leaves something else to report"
+    assert text == fixed

@@ -111,7 +111,8 @@ def build_index(tree: ast.Module | Syntax, path: str) -> FileIndex:
     syntax = tree if isinstance(tree, Syntax) else Syntax(tree)
     names = aliases(syntax)
     bound = bindings(syntax)
-    known = {*names, *(binding.name for binding in bound)}
+    classes = (node.name for node in syntax.statements(ast.ClassDef))  # their attributes are often configuration
+    known = {*names, *(binding.name for binding in bound), *classes}
     return FileIndex(
         path,
         names,

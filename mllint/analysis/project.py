@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from mllint.analysis.index import Definition, FileIndex, SyntaxFault, build_index, parse
 from mllint.analysis.syntax import Syntax
-from mllint.analysis.words import is_private_word, is_test, private_words
+from mllint.analysis.words import Words, is_private_word, is_test, words_of
 from mllint.analysis.writes import Write
 from mllint.reading.source import Source
 from mllint.rule import Triggers
@@ -49,8 +49,8 @@ class Project:
     Paths are absolute, with forward slashes. ``load_syntax`` and ``load_index`` give the tree and the index of one
     file (None: unreadable or no valid Python), ``load_bytes`` the normalised bytes of any file of the project (None:
     cannot be read), ``containing`` the project's Python files that pass a set of triggers, ``matching`` those
-    whose bytes a regular expression matches, ``load_words`` every identifier-like word of one file that begins
-    with an underscore or ends as a leftover does, ``texts_with`` whether another text file has a word.
+    whose bytes a regular expression matches, ``load_words`` the private and the imported words of one file (see
+    words.py), ``texts_with`` whether another text file has a word.
     """
 
     root: str
@@ -60,7 +60,7 @@ class Project:
     containing: Callable[[Triggers], Iterable[str]]
     load_syntax: Callable[[str], Syntax | None] = lambda path: None
     matching: Callable[[str], Iterable[str]] = lambda pattern: ()
-    load_words: Callable[[str], frozenset[str]] = lambda path: frozenset()
+    load_words: Callable[[str], Words] = lambda path: Words()
     texts_with: Callable[[str], bool] = lambda word: False
     memory: dict[str, object] = field(default_factory=dict)
 
@@ -91,8 +91,9 @@ class Project:
             syntax = tree()
             return None if syntax is None else build_index(syntax, path)
 
-        def load_words(asked: str) -> frozenset[str]:
-            return self.load_words(asked) if asked != path else private_words(source.data)
+        def load_words(asked: str) -> Words:
+            index = load_index(asked) if asked == path else None
+            return self.load_words(asked) if index is None else words_of(source.data, index)
 
         return replace(
             self,
@@ -224,9 +225,8 @@ class Project:
     def _importers(self, path: str) -> Iterator[str]:
         stem = basename(dirname(path)) if basename(path) == "__init__.py" else basename(path).rpartition(".")[0]
         near = dirname(path)
-        candidates = sorted(
-            self.containing(((stem,), ("import",))), key=lambda other: (not other.startswith(near + "/"), other)
-        )
+        naming = self._tables()[1].get(stem, ())
+        candidates = sorted(naming, key=lambda other: (not other.startswith(near + "/"), other))
         for other in candidates:
             if other != path and self._imports(other, path):
                 yield other
@@ -255,37 +255,10 @@ class Project:
         key = f"writes {found.path} {found.name}"
         known = self.memory.get(key)
         if not isinstance(known, tuple):
-            known = self.memory[key] = tuple(self._writes(found))
+            from mllint.analysis.written import writes_into
+
+            known = self.memory[key] = tuple(writes_into(self, found))
         return known
-
-    def _writes(self, found: Found) -> Iterator[Write]:
-        name = re.escape(found.name.rpartition(".")[2])
-        pattern = (
-            rf"\b{name}(\s*\.\s*\w+|\s*\[[^\]\n]*\])*\s*([-+*/|&^%@]|//|\*\*|<<|>>)?=[^=]|\b{name}\b[^\n=]*,[^\n]*=[^=]"
-            rf"|\b{name}[\w.\[\]'\"]*\.\w+\(|(set|del)attr\(\s*[\w.]*\b{name}\b|\bdel\s[^\n]*\b{name}\b|\bas\s+\w+"
-        )
-        for path in sorted({found.path, *self.matching(pattern)}):
-            index = self.index(path)
-            for write in index.writes if index else ():
-                if self._is_target(write, path, found):
-                    yield Write(write.target, write.function, write.line, write.kind, path)
-
-    def _is_target(self, write: Write, path: str, found: Found) -> bool:
-        head = write.target.partition(".")[0].partition("[")[0]
-        if path == found.path and head == found.name:
-            return True
-        index = self.index(path)
-        if index is None or head not in index.aliases:
-            return False
-        plain = index.dotted(write.target.replace("[]", ""))
-        parts = plain.lstrip(".").split(".")
-        dots = plain[: len(plain) - len(plain.lstrip("."))]
-        own = found.name.count(".") + 1
-        return any(
-            self.resolve(dots + ".".join(parts[:length]), path) == found
-            for length in range(max(1, own), len(parts) + 1)
-            if parts[length - 1] == found.name.rpartition(".")[2] or length == 1
-        )
 
     def mentioned(self, word: str) -> frozenset[str]:
         """The Python files whose text, strings and comments included, has a word on its own.
@@ -293,21 +266,27 @@ class Project:
         Fast for words that begin with an underscore or end as leftovers do (see `private_words`).
         """
         if is_private_word(word):
-            table = self.memory.get("words")
-            if not isinstance(table, dict):
-                table = self.memory["words"] = self._words()
-            return frozenset(table.get(word, ()))
+            return frozenset(self._tables()[0].get(word, ()))
         return frozenset(self.matching(rf"\b{re.escape(word)}\b"))
 
-    def _words(self) -> dict[str, list[str]]:
-        table: dict[str, list[str]] = {}
+    def _tables(self) -> tuple[dict[str, list[str]], ...]:
+        """The files of each private word, of each word in imports, and of each word in targets of assignments."""
+        if isinstance(known := self.memory.get("words"), tuple):
+            return known
+        tables: tuple[dict[str, list[str]], ...] = {}, {}, {}
         for path in sorted(self.files):
-            for word in self.load_words(path):
-                table.setdefault(word, []).append(path)
-        return table
+            words = self.load_words(path)
+            for table, found in zip(tables, (words.private, words.imported, words.written), strict=True):
+                for word in found:
+                    table.setdefault(word, []).append(path)
+        return self.memory.setdefault("words", tables)  # type: ignore[return-value]  # put there just now
+
+    def written_in(self, word: str) -> frozenset[str]:
+        """The files that may assign into an object of this name."""
+        return frozenset(self._tables()[2].get(word, ()))
 
     def mentioned_in_texts(self, word: str) -> bool:
-        """Has a text of the project that is no Python (YAML, TOML, JSON, Markdown, a notebook…) this word?"""
+        """Has a text of the project that is no Python (YAML, JSON, Markdown, a notebook…) this word?"""
         return self.texts_with(word)
 
     def _file(self, stem: str) -> str | None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import TypeVar, Union
+from typing import Any, TypeAlias, TypeVar, overload
 
-Statement = TypeVar("Statement", bound=ast.AST)
+One = TypeVar("One", bound=ast.AST)
+Two = TypeVar("Two", bound=ast.AST)
+Three = TypeVar("Three", bound=ast.AST)
 
 #: A function or class body, or the whole file.
-Scope = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module]
+Scope: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Module"
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
@@ -48,15 +50,24 @@ class Syntax:
         self._ordered: set[type[ast.AST]] = set()
         self._at_import: list[ast.stmt] | None = None
 
-    def statements(self, *kinds: type[Statement]) -> list[Statement]:
+    @overload
+    def statements(self, first: type[One], /) -> list[One]: ...
+    @overload
+    def statements(self, first: type[One], second: type[Two], /) -> list[One | Two]: ...
+    @overload
+    def statements(self, first: type[One], second: type[Two], third: type[Three], /) -> list[One | Two | Three]: ...
+    @overload
+    def statements(self, *kinds: type[ast.AST]) -> list[Any]: ...
+
+    def statements(self, *kinds: type[ast.AST]) -> list[Any]:
         """All statements of these classes, in the order of the file."""
-        found: list[Statement] = []
+        found: list[Any] = []
         for kind in kinds:
             nodes = self._by_kind.get(kind, [])
             if kind not in self._ordered:
                 nodes.sort(key=_position)
                 self._ordered.add(kind)
-            found += nodes  # type: ignore[arg-type]  # the list of a class holds nothing else
+            found += nodes
         if len(kinds) > 1:
             found.sort(key=_position)
         return found
@@ -65,15 +76,7 @@ class Syntax:
         """The statements that run when the module is imported, conditional ones included; bodies of classes and
         functions are not."""
         if self._at_import is None:
-            self._at_import = []
-            pending: list[ast.AST] = list(reversed(self.module.body))
-            while pending:
-                node = pending.pop()
-                if isinstance(node, ast.stmt):
-                    self._at_import.append(node)
-                if not isinstance(node, _SCOPES):
-                    blocks = [child for field in _BLOCKS for child in _children(node, field)]
-                    pending.extend(reversed(blocks))
+            self._at_import = list(inside(self.module))
         return self._at_import
 
     def parent(self, node: ast.AST) -> ast.AST:
@@ -110,6 +113,17 @@ class Syntax:
             if node in block:
                 return block, block.index(node)  # type: ignore[return-value]  # a handler's block is asked for nowhere
         raise ValueError("the node is no statement of this file")
+
+
+def inside(scope: ast.AST) -> Iterator[ast.stmt]:
+    """The statements of a function or class in the order of the file, but for those of definitions in it."""
+    pending: list[ast.AST] = [child for field in reversed(_BLOCKS) for child in reversed(_children(scope, field))]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.stmt):
+            yield node
+        if not isinstance(node, _SCOPES):
+            pending += [child for field in reversed(_BLOCKS) for child in reversed(_children(node, field))]
 
 
 def expressions(statement: ast.AST) -> Iterator[ast.expr]:
@@ -159,4 +173,4 @@ _FLAT = frozenset(
     }
 )
 
-__all__ = ["Scope", "Syntax", "expressions"]
+__all__ = ["Scope", "Syntax", "expressions", "inside"]

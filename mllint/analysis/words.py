@@ -6,6 +6,24 @@ May not: read files, or know a project.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+
+from mllint.analysis.index import FileIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words of one file: ``private`` ones (see `private_words`), those of its import statements, and those of the
+    objects that it assigns into."""
+
+    private: frozenset[str] = frozenset()
+    imported: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
+
+
+def words_of(data: bytes, index: FileIndex) -> Words:
+    """The words of a file by its text and its index."""
+    return Words(private_words(data), _imported(index), _written(index))
 
 
 #: How names of leftovers end.
@@ -19,6 +37,23 @@ _LEFTOVER_END = re.compile(rb"(?:%s)\b" % b"|".join(ending.encode() for ending i
 def is_private_word(word: str) -> bool:
     """Is a word one of those that `private_words` finds?"""
     return word.startswith("_") or word.endswith(LEFTOVER_ENDINGS)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _imported(index: FileIndex) -> frozenset[str]:
+    return frozenset(word for dotted in index.imports for word in dotted.split(".") if word)
+
+
+def _written(index: FileIndex) -> frozenset[str]:
+    """Words of what is assigned into, under the name that its module gives it."""
+    return frozenset(
+        word
+        for write in index.writes
+        for name in (write.target, index.dotted(write.target))
+        for word in _WORD.findall(name)
+    )
 
 
 def private_words(data: bytes) -> frozenset[str]:

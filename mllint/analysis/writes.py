@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mllint.analysis.names import dotted_name, parameter_names
-from mllint.analysis.syntax import Syntax
+from mllint.analysis.syntax import Syntax, inside
 
 WriteKind = Literal["rebind", "attribute", "item", "call"]
 
@@ -40,9 +40,12 @@ class Write:
 
 
 #: Methods that change the object they are called on. Those of configuration libraries are among them.
-_MUTATORS = frozenset(
-    "add append appendleft clear discard extend insert merge_from_dict merge_from_file merge_from_list merge_with "
-    "pop popitem remove setdefault update update_from_dict __setattr__ __setitem__".split()
+MUTATORS = frozenset(
+    {
+        *("add", "append", "appendleft", "clear", "discard", "extend", "insert", "pop", "popitem", "remove"),
+        *("setdefault", "update", "update_from_dict", "__setattr__", "__setitem__"),
+        *("merge_from_dict", "merge_from_file", "merge_from_list", "merge_with"),
+    }
 )
 
 _LOOPS = (ast.For, ast.AsyncFor)
@@ -56,7 +59,9 @@ def bindings(syntax: Syntax) -> tuple[Binding, ...]:
         conditional = not isinstance(syntax.parent(statement), ast.Module)
         for target, value in _bound(statement):
             for name in _names(target):
-                text = _value(value) if value is not None and target is not None and isinstance(target, ast.Name) else ""
+                text = (
+                    _value(value) if value is not None and target is not None and isinstance(target, ast.Name) else ""
+                )
                 found.append(Binding(name, statement.lineno, text, conditional))
     return tuple(found)
 
@@ -67,9 +72,7 @@ def _bound(statement: ast.stmt) -> Iterator[tuple[ast.expr, ast.expr | None]]:
         yield from ((target, statement.value) for target in statement.targets)
     elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
         yield statement.target, statement.value
-    elif isinstance(statement, ast.AugAssign):
-        yield statement.target, None
-    elif isinstance(statement, _LOOPS):
+    elif isinstance(statement, (ast.AugAssign, *_LOOPS)):
         yield statement.target, None
     elif isinstance(statement, _WITHS):
         yield from ((item.optional_vars, None) for item in statement.items if item.optional_vars is not None)
@@ -150,7 +153,7 @@ def _without_items(node: ast.expr) -> ast.expr:
 
 
 def _by_call(call: ast.Call) -> Iterator[tuple[str, WriteKind]]:
-    if isinstance(call.func, ast.Attribute) and call.func.attr in _MUTATORS:
+    if isinstance(call.func, ast.Attribute) and call.func.attr in MUTATORS:
         name = dotted_name(_without_items(call.func.value))
         if name:
             yield name, "call"
@@ -192,19 +195,13 @@ class _Scopes:
             self._globals[scope] = self._globals.get(scope, frozenset()) | frozenset(statement.names)
 
     def _own(self, function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+        """Parameters, and names that statements bind; a walrus is not looked for, which would cost a full walk."""
         if function not in self._locals:
             names = {name.lstrip("*") for name in parameter_names(function.args)}
-            pending: list[ast.AST] = list(function.body)
-            while pending:
-                node = pending.pop()
-                if isinstance(node, ast.stmt):
-                    for target, _ in _bound(node):
-                        names.update(_names(target))
+            for node in inside(function):
+                for target, _ in _bound(node):
+                    names.update(_names(target))
                 if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                     names.add(node.name)
-                    continue
-                pending.extend(ast.iter_child_nodes(node))
-                if isinstance(node, ast.NamedExpr):
-                    names.add(node.target.id)
             self._locals[function] = frozenset(names)
         return self._locals[function]

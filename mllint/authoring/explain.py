@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from mllint.diagnostic import Safety, Severity
 from mllint.output.style import paint, severity_look
-from mllint.rule import Rule, summary
+from mllint.output.toml_ import toml_value
+from mllint.rule import Meta, Option, Rule, summary
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -52,6 +53,7 @@ class RulePage:
     summary: str
     sections: tuple[Section, ...]
     url: str = ""
+    options: tuple[Option, ...] = ()
 
     def section(self, title: str) -> str:
         """The Markdown of a section, "" where the page has none."""
@@ -101,9 +103,18 @@ def page(rule_class: type[Rule], base_url: str = "") -> RulePage:
         meta.fix,
         meta.since,
         summary_line(rule_class),
-        sections,
+        (*sections, *_options(meta)),
         url,
+        meta.options,
     )
+
+
+def _options(meta: Meta) -> Iterator[Section]:
+    """What a user may decide about a rule, as the last section of its page."""
+    if meta.options:
+        told = [f"- `{each.name}` (default `{toml_value(each.default)}`): {each.meaning}" for each in meta.options]
+        table = f"In a table `[tool.mllint.options.{meta.name}]` of the configuration:"
+        yield Section("Options", "\n".join((table, "", *told)))
 
 
 def missing(page: RulePage) -> tuple[str, ...]:
@@ -151,6 +162,9 @@ def as_data(page: RulePage) -> dict[str, object]:
         "since": page.since,
         "explanation": page.help,
         "sections": {section.title: section.body for section in page.sections},
+        "options": [
+            {"name": option.name, "default": option.default, "meaning": option.meaning} for option in page.options
+        ],
         "url": page.url or None,
     }
 

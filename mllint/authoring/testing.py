@@ -1,146 +1,66 @@
-"""The fixture harness: one folder of examples a rule, held to everything that a rule promises.
+"""The fixture harness: what every rule promises, one function a promise; each raises Broken where it is not kept.
 
-May not: know any rule. It serves the built-in rules and users' packs alike (public as `mllint.testing`).
-
-A fixture folder is named like its rule file and holds ``bad.<type>`` (each expected finding marked by a comment
-``# ML201`` at the end of its line, or listed as ``row CODE`` in ``bad.expected``), ``good.<type>`` (silent),
-``fixed.<type>`` (``bad`` after its fixes), and ``bad_project/``, ``good_project/`` where several files matter.
+May not: know any rule. It serves the built-in rules and users' packs alike (public as `mllint.testing`), under pytest
+and through ``mllint test-rules``; so no promise is an ``assert``, which ``python -O`` would drop.
 """
 
 from __future__ import annotations
 
+import difflib
 import pickle
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from mllint.checking.engine import answer, check, survey
+from mllint.authoring.cases import (
+    VARIANTS,
+    Broken,
+    RuleCase,
+    Ungated,
+    bad_files,
+    check_folder,
+    check_source,
+    expected_findings,
+    findings_of,
+    good_files,
+    hold,
+    named,
+    read_fixture,
+    rule_cases,
+)
 from mllint.checking.fix import fix_source
-from mllint.checking.packs import load_pack
-from mllint.checking.projects import ProjectStore
 from mllint.checking.report import Report
-from mllint.checking.ruleset import RuleSet
-from mllint.checking.select import Selection
 from mllint.diagnostic import Diagnostic, Safety
-from mllint.reading.files import Target, kind_of
-from mllint.reading.notebook import read_notebook
-from mllint.reading.source import Source, read_source
-from mllint.rule import Rule
-from mllint.settings import Settings
+from mllint.reading.files import kind_of
+from mllint.reading.source import Kind, Source, read_source
 
-_MARKER = re.compile(r"(?:#|//|;|/\*|<!--)[ ]*(ML\d{3}(?:[ ,]+ML\d{3})*)[ ]*(?:\*/|-->)?[ ]*$")
-_SIZE_LIMIT = 10_000_000
 _MESSAGE_LIMIT = 100
+_RISK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.DISPLAY: 2}
+_SUFFIX = {"python": "py", "bash": "sh", "shell": "sh", "console": "md", "dockerfile": "Dockerfile", "cuda": "cu"}
 
 
-@dataclass(frozen=True)
-class RuleCase:
-    """One rule of a pack and its fixture folder."""
-
-    rule: Rule
-    known: tuple[Rule, ...]
-    folder: Path
-
-    @property
-    def code(self) -> str:
-        return self.rule.meta.code
-
-    @property
-    def alone(self) -> RuleSet:
-        """A rule set in which only this rule is on, its info findings included."""
-        return RuleSet(self.known, Selection(frozenset({self.code}), frozenset({self.code})))
-
-
-class Ungated(RuleSet):
-    """A rule set that any bytes wake."""
-
-    def woken(self, data: bytes) -> tuple[list[Rule], list[Rule]]:
-        return list(self.active), []
-
-
-def rule_cases(rules_folder: Path, fixtures_folder: Path, package: str = "mllint_rules") -> list[RuleCase]:
-    """One case for each rule of a pack."""
-    known = load_pack(rules_folder, package)
-    return [RuleCase(rule, known, fixtures_folder / type(rule).__module__.rpartition(".")[2]) for rule in known]
-
-
-def read_fixture(path: Path, shown: str = "") -> Source:
-    """A fixture file as a source."""
-    kind = kind_of(path.name)
-    assert kind is not None, f"{path}: no rule reads files of this type"
-    raw = path.read_bytes()
-    return read_notebook(shown or path.name, raw) if kind == "notebook" else read_source(shown or path.name, kind, raw)
-
-
-def check_source(source: Source, rules: RuleSet) -> Report:
-    """One file on its own."""
-    return check(source, rules)
-
-
-def check_folder(folder: Path, rules: RuleSet) -> dict[str, Report]:
-    """A small project: every readable file below ``folder``, with ``folder`` as the configuration root."""
-    root = folder.resolve().as_posix()
-    python = [path.resolve().as_posix() for path in sorted(folder.rglob("*.py"))]
-    store = ProjectStore(lambda target: root, lambda target, root: python, _SIZE_LIMIT)
-    reports: dict[str, Report] = {}
-    for path in sorted(folder.rglob("*")):
-        kind = kind_of(path.name) if path.is_file() else None
-        if kind is None:
-            continue
-        shown = path.relative_to(folder).as_posix()
-        source = read_fixture(path, shown)
-        first = survey(source, rules)
-        absolute = path.resolve().as_posix()
-        project = store.of(Target(shown, absolute, kind, Settings()))
-        reports[shown] = answer(source, rules, first, project, absolute)
-    return reports
-
-
-def expected_findings(path: Path) -> list[tuple[int, str]]:
-    """Rows and codes that a bad fixture promises, from its markers and its ``.expected`` file."""
-    sidecar = path.with_name(path.stem + ".expected")
-    if sidecar.is_file():
-        rows = (line.split() for line in sidecar.read_text("utf-8").splitlines() if line.strip())
-        return sorted((int(row), code) for row, code in rows)
-    found = []
-    for row, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
-        marker = _MARKER.search(line)
-        if marker:
-            found += [(row, code) for code in re.split(r"[ ,]+", marker[1])]
-    return sorted(found)
-
-
-def bad_files(case: RuleCase) -> list[Path]:
-    """The bad fixtures of one file each."""
-    return _named(case.folder, "bad")
-
-
-def good_files(case: RuleCase) -> list[Path]:
-    """The good fixtures of one file each."""
-    return _named(case.folder, "good")
-
-
-def _named(folder: Path, stem: str) -> list[Path]:
-    """``bad.py``, ``bad_more.py``, ``bad.Dockerfile``… but no golden output."""
-    return [
-        path
-        for path in sorted(folder.glob(f"{stem}*"))
-        if path.is_file() and path.suffix not in (".out", ".expected") and kind_of(path.name) is not None
-    ]
-
-
-# -- what a rule promises ----------------------------------------------------------------------------------------
+def check_pairing(case: RuleCase) -> None:
+    """One stem for rule file, fixture folder, code and name; ``bad`` and ``good`` are there."""
+    stem = type(case.rule).__module__.rpartition(".")[2]
+    expected = f"{case.code.lower()}_{case.rule.meta.name.replace('-', '_')}"
+    hold(stem == expected, f"{stem}.py holds {case.code} {case.rule.meta.name}: it should be {expected}.py")
+    hold(case.folder.is_dir(), f"{case.code} has no fixture folder {case.folder}")
+    has_bad = bad_files(case) or list(case.folder.glob("bad_project*"))
+    hold(has_bad, f"{case.folder} has no bad fixture: add bad.py, with `# {case.code}` behind each wrong line")
+    hold(good_files(case), f"{case.folder} has no good fixture: add good.py, with what must not be flagged")
 
 
 def check_exact_lines(case: RuleCase) -> None:
     """Each marked line has its finding, no other line has one."""
-    for path in bad_files(case):
-        report = check_source(read_fixture(path), case.alone)
-        assert _rows(report) == expected_findings(path), _difference(path, report)
-    for folder in sorted(case.folder.glob("bad_project*")):
-        for shown, report in check_folder(folder, case.alone).items():
-            assert _rows(report) == expected_findings(folder / shown), _difference(folder / shown, report)
+    for path, source, report in _bad_reports(case):
+        hold(rows_of(report) == expected_findings(path), _difference(path, source, report))
+
+
+def check_marks(case: RuleCase) -> None:
+    """At least one line of a bad fixture is marked: otherwise the fixtures say nothing about the rule."""
+    marks = [code for path, _, _ in _bad_reports(case) for _, code in expected_findings(path)]
+    hold(case.code in marks, f"{case.folder}: no line of a bad fixture is marked with `# {case.code}`")
 
 
 def check_silence(case: RuleCase) -> None:
@@ -149,29 +69,37 @@ def check_silence(case: RuleCase) -> None:
     for folder in sorted(case.folder.glob("good_project*")):
         reports += [(folder / shown, report) for shown, report in check_folder(folder, case.alone).items()]
     for path, report in reports:
-        assert not report.diagnostics, f"{path} is good, but: {[_line(found) for found in report.diagnostics]}"
-
-
-def check_fixes(case: RuleCase) -> None:
-    """``fixed`` is exactly what the fixes make of ``bad``, in LF, CRLF and with a byte-order mark."""
-    for path in _named(case.folder, "fixed"):
-        bad = path.with_name(path.name.replace("fixed", "bad", 1))
-        for name, change in VARIANTS.items():
-            got = _fixed(case, bad, change(bad.read_bytes()))
-            assert got == change(path.read_bytes()), f"{path} ({name}): the fixes of {bad.name} give something else"
+        lines = [f"  {_found(found)}" for found in report.diagnostics]
+        hold(not lines, "\n".join([f"{path} is good, but:", *lines]))
 
 
 def check_variants(case: RuleCase) -> None:
     """CRLF newlines and a byte-order mark move no finding."""
     for path in bad_files(case):
         kind = kind_of(path.name)
-        assert kind is not None
-        if kind == "notebook":
+        if kind is None or kind == "notebook":
             continue
+        written = rows_of(check_source(read_fixture(path), case.alone))
         for name, change in VARIANTS.items():
             source = read_source(path.name, kind, change(path.read_bytes()))
-            report = check_source(source, case.alone)
-            assert _rows(report) == expected_findings(path), f"{name}: {_difference(path, report)}"
+            found = rows_of(check_source(source, case.alone))
+            hold(found == written, f"{path}: as written it has {written}, with {name} {found}")
+
+
+def check_fixes(case: RuleCase) -> None:
+    """``fixed`` is exactly what the fixes make of ``bad``, in LF, CRLF and with a byte-order mark; a second run
+    changes nothing."""
+    files = named(case.folder, "fixed")
+    applied = [path for path in bad_files(case) if _is_fixed(case, path)]
+    hold(files or not applied, f"{case.folder}: the rule fixes lines of bad fixtures, but there is no fixed file")
+    for path in files:
+        bad = path.with_name(path.name.replace("fixed", "bad", 1))
+        hold(bad.is_file(), f"{path}: there is no {bad.name} that it could come from")
+        for name, change in VARIANTS.items():
+            got, wanted = _fixed(case, bad, change(bad.read_bytes())), change(path.read_bytes())
+            hold(got == wanted, f"{path} ({name}): the fixes of {bad.name} give something else\n{_diff(wanted, got)}")
+        again = _fixed(case, path, path.read_bytes())
+        hold(again == path.read_bytes(), f"{path}: a second run still changes it\n{_diff(path.read_bytes(), again)}")
 
 
 def check_triggers(case: RuleCase, corpus: Sequence[Source] = ()) -> None:
@@ -183,21 +111,25 @@ def check_triggers(case: RuleCase, corpus: Sequence[Source] = ()) -> None:
             continue
         ungated = Ungated(case.known, case.alone.selection)
         found = [item for item in check_source(source, ungated).diagnostics if item.code == case.code]
-        assert not found, f"{source.path}: {case.code} fires where its triggers {case.rule.meta.triggers} say it cannot"
+        triggers = case.rule.meta.triggers
+        hold(not found, f"{source.path}: {case.code} fires where its triggers {triggers} say that it cannot")
 
 
 def check_messages(case: RuleCase) -> None:
     """Messages: one line, at most 100 characters, no full stop, backticks in pairs; fix titles are imperatives."""
     for found in findings_of(case):
         message = found.message
-        assert 0 < len(message) <= _MESSAGE_LIMIT, f"{len(message)} characters: {message}"
-        assert "\n" not in message and not message.endswith("."), message
-        assert message.count("`") % 2 == 0, f"unpaired backtick: {message}"
-        assert found.why and "\n" not in found.why, f"{found.code} has no one-line why"
+        hold(
+            0 < len(message) <= _MESSAGE_LIMIT, f"{len(message)} characters, {_MESSAGE_LIMIT} are the limit: {message}"
+        )
+        hold("\n" not in message and not message.endswith("."), f"one line without a full stop: {message}")
+        hold(message.count("`") % 2 == 0, f"unpaired backtick: {message}")
+        hold(found.why and "\n" not in found.why, f"{found.code} has no one-line why: its docstring has no summary")
         if found.fix is not None:
-            assert found.fix.title[:1].isupper() and not found.fix.title.endswith("."), found.fix.title
-            assert case.rule.meta.fix is not None, f"{case.code} offers a fix that its meta denies"
-            assert _RISK[found.fix.safety] >= _RISK[case.rule.meta.fix], f"{found.fix.title}: safer than its meta says"
+            title, claimed = found.fix.title, case.rule.meta.fix
+            hold(title[:1].isupper() and not title.endswith("."), f"a fix title is an imperative: {title}")
+            hold(claimed is not None, f"{case.code} offers a fix that its meta denies")
+            hold(claimed and _RISK[found.fix.safety] >= _RISK[claimed], f"{title}: safer than its meta says")
 
 
 def check_pickling(case: RuleCase) -> None:
@@ -205,78 +137,151 @@ def check_pickling(case: RuleCase) -> None:
     try:
         pickle.dumps(case.rule)
     except TypeError as refusal:
-        assert "process boundary" in str(refusal), refusal
+        hold("process boundary" in str(refusal), str(refusal))
     else:
-        raise AssertionError(f"{case.code} can be pickled")
+        raise Broken(f"{case.code} can be pickled")
     for found in findings_of(case):
-        assert pickle.loads(pickle.dumps(found)) == found
-
-
-def check_pairing(case: RuleCase) -> None:
-    """One stem for rule file, fixture folder, code and name; ``bad`` and ``good`` are there."""
-    stem = type(case.rule).__module__.rpartition(".")[2]
-    expected = f"{case.code.lower()}_{case.rule.meta.name.replace('-', '_')}"
-    assert stem == expected, f"{stem}.py holds {case.code} {case.rule.meta.name}: it should be {expected}.py"
-    assert case.folder.is_dir(), f"{case.code} has no fixture folder {case.folder.name}/"
-    assert bad_files(case) or list(case.folder.glob("bad_project*")), f"{case.folder.name}/ has no bad fixture"
-    assert good_files(case), f"{case.folder.name}/ has no good fixture"
+        hold(pickle.loads(pickle.dumps(found)) == found, f"a finding changes when it crosses a process: {found}")
 
 
 def check_examples(case: RuleCase) -> None:
-    """The page's Bad example fires and its Good example does not."""
-    from mllint.authoring.explain import examples, page
+    """The page has its sections; its Bad example fires and its Good example does not."""
+    from mllint.authoring.explain import examples, missing, page
 
-    shown = examples(page(type(case.rule)))
+    shown = examples(shown_page := page(type(case.rule)))
+    lacking = ", ".join(missing(shown_page))
+    hold(not lacking, f"{case.code}: its page (the docstring) has no text under {lacking}")
     kinds = {example.kind for example in shown}
-    assert {"bad", "good"} <= kinds, f"{case.code}: its page has no {', '.join({'bad', 'good'} - kinds)} example"
+    hold({"bad", "good"} <= kinds, f"{case.code}: its page has no {', '.join(sorted({'bad', 'good'} - kinds))} example")
     for example in shown:
         name = f"example.{_SUFFIX.get(example.language, example.language)}"
         kind = kind_of(name)
-        assert kind is not None, f"{case.code}: example in an unknown language {example.language!r}"
-        report = check_source(read_source(name, kind, example.code.encode()), case.alone)
-        found = [item for item in report.diagnostics if item.code == case.code]
-        assert bool(found) == (example.kind == "bad"), f"{case.code}: {example.kind} example gives {found}"
+        if kind is None:
+            raise Broken(f"{case.code}: an example in an unknown language {example.language!r}")
+        reports = _example_reports(case, name, kind, example.code)
+        found = [_found(item) for report in reports for item in report.diagnostics]
+        fires = any(item.code == case.code for report in reports for item in report.diagnostics)
+        hold(
+            fires == (example.kind == "bad"),
+            f"{case.code}: the page's {example.kind} example gives {found or 'nothing'}",
+        )
 
 
-def findings_of(case: RuleCase) -> Iterator[Diagnostic]:
-    """Every finding in the rule's bad fixtures."""
-    for path in bad_files(case):
-        yield from check_source(read_fixture(path), case.alone).diagnostics
-    for folder in sorted(case.folder.glob("bad_project*")):
-        for report in check_folder(folder, case.alone).values():
-            yield from report.diagnostics
+def _example_reports(case: RuleCase, name: str, kind: Kind, code: str) -> list[Report]:
+    """What is found in an example: one file, or a small project of parts that begin with ``# file: path``."""
+    parts = re.split(r"^# file: (\S+)\n", code, flags=re.MULTILINE)
+    if len(parts) == 1:
+        return [check_source(read_source(name, kind, code.encode()), case.alone)]
+    with TemporaryDirectory() as scratch:
+        for path, text in zip(parts[1::2], parts[2::2], strict=True):
+            file = Path(scratch, path)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
+        return list(check_folder(Path(scratch), case.alone).values())
 
 
-VARIANTS: dict[str, Callable[[bytes], bytes]] = {
-    "as written": lambda raw: raw,
-    "CRLF": lambda raw: raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
-    "BOM": lambda raw: b"\xef\xbb\xbf" + raw,
+#: Every promise in words, and who checks it.
+PROMISES: dict[str, Callable[[RuleCase], None]] = {
+    "one stem for file, fixtures, code and name": check_pairing,
+    "bad files have marked lines": check_marks,
+    "exactly the marked lines are found": check_exact_lines,
+    "good files are silent": check_silence,
+    "CRLF and a byte-order mark move nothing": check_variants,
+    "fixes give the fixed files and converge": check_fixes,
+    "messages follow the convention": check_messages,
+    "the page's examples hold": check_examples,
+    "triggers hide no finding": check_triggers,
+    "findings cross processes, rules do not": check_pickling,
 }
 
-_SUFFIX = {"python": "py", "bash": "sh", "shell": "sh", "console": "md", "dockerfile": "Dockerfile", "cuda": "cu"}
-_RISK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.DISPLAY: 2}
+
+def _bad_reports(case: RuleCase) -> Iterator[tuple[Path, Source, Report]]:
+    for path in bad_files(case):
+        source = read_fixture(path)
+        yield path, source, check_source(source, case.alone)
+    for folder in sorted(case.folder.glob("bad_project*")):
+        for shown, report in check_folder(folder, case.alone).items():
+            yield folder / shown, read_fixture(folder / shown), report
+
+
+def _is_fixed(case: RuleCase, path: Path) -> bool:
+    """Would ``--fix`` change this file?"""
+    allowed = _allowed(case)
+    found = check_source(read_fixture(path), case.alone).diagnostics
+    return kind_of(path.name) != "notebook" and any(item.fix and item.fix.safety in allowed for item in found)
+
+
+def _allowed(case: RuleCase) -> frozenset[Safety]:
+    """The safeties of fixes that are applied: the unsafe ones where the rule has no other."""
+    return frozenset({Safety.SAFE} | ({Safety.UNSAFE} if case.rule.meta.fix is not Safety.SAFE else set()))
 
 
 def _fixed(case: RuleCase, path: Path, raw: bytes) -> bytes:
     kind = kind_of(path.name)
-    assert kind is not None
+    if kind is None:
+        raise Broken(f"{path}: no rule reads files of this type")
     source = read_source(path.name, kind, raw)
-    allowed = {Safety.SAFE} | ({Safety.UNSAFE} if case.rule.meta.fix is not Safety.SAFE else set())
-    outcome = fix_source(source, lambda changed: check_source(changed, case.alone), frozenset(allowed))
-    assert not outcome.rolled_back, f"{path}: fixes that fail their own check: {outcome.rolled_back}"
+    outcome = fix_source(source, lambda changed: check_source(changed, case.alone), _allowed(case))
+    hold(not outcome.rolled_back, f"{path}: fixes that fail their own check: {outcome.rolled_back}")
     return outcome.data
 
 
-def _rows(report: Report) -> list[tuple[int, str]]:
+def rows_of(report: Report) -> list[tuple[int, str]]:
+    """Rows and codes of a report's findings."""
     return sorted((found.begin.row, found.code) for found in report.diagnostics)
 
 
-def _line(found: Diagnostic) -> str:
-    return f"{found.begin.row}:{found.begin.column} {found.code} {found.message}"
+def _found(found: Diagnostic) -> str:
+    crash = f" ({found.why})" if found.code == "ML002" else ""
+    return f"{found.begin.row}:{found.begin.column} {found.code} {found.message}{crash}"
 
 
-def _difference(path: Path, report: Report) -> str:
-    expected, got = expected_findings(path), _rows(report)
-    missing = [row for row in expected if row not in got]
-    surplus = [_line(found) for found in report.diagnostics if (found.begin.row, found.code) not in expected]
-    return f"{path}: missing {missing}, surplus {surplus}, expected {len(expected)}, got {len(got)}"
+def _difference(path: Path, source: Source, report: Report) -> str:
+    """Where what is found differs from what is marked, line by line."""
+    expected, got = expected_findings(path), rows_of(report)
+    lines = [
+        (row, f"  {row}: {code} is marked, but not found: {source.line(row).strip()}")
+        for row, code in sorted(set(expected) - set(got))
+        if row <= len(source.line_starts)
+    ]
+    lines += [
+        (found.begin.row, f"  {_found(found)}, but it is not marked")
+        for found in report.diagnostics
+        if (found.begin.row, found.code) not in expected
+    ]
+    head = f"{path}: {len(expected)} expected, {len(got)} found"
+    return "\n".join([head, *(text for _, text in sorted(lines))])
+
+
+def _diff(wanted: bytes, got: bytes) -> str:
+    """What was wanted and what came, as a unified difference."""
+    old, new = (data.decode("utf-8", "replace").splitlines() for data in (wanted, got))
+    return "\n".join(f"  {line}" for line in difflib.unified_diff(old, new, "expected", "got", n=1, lineterm=""))
+
+
+__all__ = [
+    "PROMISES",
+    "Broken",
+    "Diagnostic",
+    "RuleCase",
+    "Ungated",
+    "bad_files",
+    "check_exact_lines",
+    "check_examples",
+    "check_fixes",
+    "check_folder",
+    "check_marks",
+    "check_messages",
+    "check_pairing",
+    "check_pickling",
+    "check_silence",
+    "check_source",
+    "check_triggers",
+    "check_variants",
+    "expected_findings",
+    "findings_of",
+    "good_files",
+    "hold",
+    "read_fixture",
+    "rule_cases",
+]

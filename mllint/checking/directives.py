@@ -1,4 +1,4 @@
-"""What a comment says to mllint: ``mllint: ignore[…]``, ``mllint: ignore-file[…]``, ``noqa: ML…``.
+"""What a comment says to mllint: ``mllint: ignore[…]``, ``ignore-file[…]``, ``disable[…]`` and ``enable[…]``, ``noqa: ML…``.
 
 May not: know which findings there are. Comments in, directives and the edits that remove them out.
 """
@@ -6,13 +6,18 @@ May not: know which findings there are. Comments in, directives and the edits th
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 from mllint.checking.comments import Comment
 from mllint.diagnostic import Edit
 from mllint.reading.source import Source
+
+Form = Literal["ignore", "ignore-file", "disable", "enable", "noqa", "bad"]
+
+#: What has to stand on a line of its own.
+_OWN_LINE: tuple[Form, ...] = ("ignore-file", "disable", "enable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +33,29 @@ class Selector:
 class Directive:
     """One suppression in a comment, reason included; ``following`` is where the comment's next part begins.
 
-    ``form`` is ``bad`` for what was meant for mllint but cannot be read. No selectors: all codes.
+    ``form`` is ``bad`` for what was meant for mllint but cannot be read; ``fault`` then says why. No selectors: all codes.
     """
 
-    form: Literal["ignore", "ignore-file", "noqa", "bad"]
+    form: Form
     comment: Comment
     start: int
     end: int
     selectors: tuple[Selector, ...] = ()
     following: int | None = None
+    fault: str = ""
 
     def covers(self, first: int, last: int) -> bool:
-        """Does it apply to a finding that stands in these rows?"""
+        """Does it, by itself, apply to a finding that stands in these rows? (How far a ``disable`` reaches depends
+        on the others: ranges.py.)"""
         if self.form == "ignore-file":
             return True
+        if self.form in ("bad", "disable", "enable"):
+            return False
         comment = self.comment
         lowest, highest = comment.first, comment.last
         if self.form == "noqa" and comment.own:  # as in flake8 and ruff it never speaks for another line
             lowest = highest = comment.row
-        return self.form != "bad" and first <= highest and last >= lowest
+        return first <= highest and last >= lowest
 
 
 def mentions_directive(data: bytes, codes: Iterable[str]) -> bool:
@@ -68,7 +77,9 @@ _PART = re.compile(
     r"""|(?<![`'"])(?:\#+|//+)(?=\s*(?:[Nn][Oo][Qq][Aa]\b|mllint:))"""
     r"""|(?<!\S)(?:\#+|//+)(?=\s*[A-Za-z])"""
 )
-_OWN = re.compile(r"\s*mllint:\s*(?P<keyword>ignore-file|ignore)(?:\s*\[(?P<inside>[^\[\]]*)\]|(?=\s|\Z)(?!\s*\[))")
+_OWN = re.compile(
+    r"\s*mllint:\s*(?P<keyword>ignore-file|ignore|disable|enable)(?:\s*\[(?P<inside>[^\[\]]*)\]|(?=\s|\Z)(?!\s*\[))"
+)
 _NOQA = re.compile(r"\s*[Nn][Oo][Qq][Aa]\s*:\s*(?P<codes>(?:(?:[A-Z]+|ml)\d+(?![a-z0-9_-])[\s,]*)+)")
 _CODE = re.compile(r"(?:[A-Z]+|ml)\d+")
 _NAME = re.compile(r"[A-Za-z][\w-]*")
@@ -98,7 +109,7 @@ def _read_part(comment: Comment, start: int, body: int, end: int, following: int
         return comment.start + len(text[:index].encode())
 
     after = None if following is None else comment.start + len(comment.text[:following].encode())
-    bad = Directive("bad", comment, offset(start), offset(end), (), after)
+    bad = Directive("bad", comment, offset(start), offset(end), (), after, "suppression not understood")
     noqa = _NOQA.match(text, body)
     if noqa:
         begin, stop = noqa.span("codes")
@@ -111,9 +122,9 @@ def _read_part(comment: Comment, start: int, body: int, end: int, following: int
     own = _OWN.match(text, body)
     if own is None:
         return bad
-    form: Literal["ignore", "ignore-file"] = "ignore-file" if own["keyword"] == "ignore-file" else "ignore"
-    if form == "ignore-file" and not comment.own:
-        return bad
+    form = next(known for known in get_args(Form) if known == own["keyword"])
+    if form in _OWN_LINE and not comment.own:
+        return replace(bad, fault=f"`{form}` works only on a line of its own")
     if own["inside"] is None:
         return Directive(form, comment, offset(start), offset(end), (), after)
     pieces = own["inside"].rstrip().removesuffix(",").split(",")
@@ -128,13 +139,17 @@ def _read_part(comment: Comment, start: int, body: int, end: int, following: int
     return Directive(form, comment, offset(start), offset(end), tuple(selectors), after)
 
 
-def removal(source: Source, directive: Directive, position: int) -> Edit:
-    """The edit that removes one selector, or the whole directive where it is the only one (or there is none)."""
+def removal(source: Source, directive: Directive, positions: Collection[int]) -> Edit:
+    """The edit that removes these selectors, or the whole directive where none would be left (or there are none)."""
     selectors = directive.selectors
-    if len(selectors) > 1:
+    kept = [selector.text for number, selector in enumerate(selectors) if number not in positions]
+    if kept and len(positions) == 1:
+        [position] = positions
         if position:
             return Edit(selectors[position - 1].end, selectors[position].end, "")
         return Edit(selectors[0].start, selectors[1].start, "")
+    if kept:
+        return Edit(selectors[0].start, selectors[-1].end, ", ".join(kept))
     if directive.following is not None:
         return Edit(directive.start, directive.following, "")
     data, comment = source.data, directive.comment

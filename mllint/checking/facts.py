@@ -74,7 +74,7 @@ def save_facts(facts: Facts, files: frozenset[str]) -> None:
 
 
 def _trimmed(row: Row) -> Row:
-    return row if len(row) <= _MOST_ANSWERS else dict(list(row.items())[-_MOST_ANSWERS:] + [("at", row["at"])])
+    return row if len(row) <= _MOST_ANSWERS else {**dict(list(row.items())[-_MOST_ANSWERS:]), "at": row["at"]}
 
 
 # -- an index as plain data -------------------------------------------------------------------------------------

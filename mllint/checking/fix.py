@@ -224,21 +224,22 @@ class _Trial:
         if source.kind == "python" and isinstance(parse(source), SyntaxFault):
             return False
         report = self._check(source)
-        others = _less(self._old.diagnostics, findings)
-        if not _all_known(report.diagnostics, source, others, self._before, edits):
+        others = less(self._old.diagnostics, findings)
+        if not all_known(report.diagnostics, source, others, self._before, edits):
             return False
         self.source, self.report, self.held = source, report, findings
         return True
 
 
-def _less(findings: Iterable[Diagnostic], taken: Iterable[Diagnostic]) -> list[Diagnostic]:
+def less(findings: Iterable[Diagnostic], taken: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The findings but those taken, each of them once."""
     left = list(findings)
     for found in taken:
         left.remove(found)
     return left
 
 
-def _all_known(
+def all_known(
     now: Sequence[Diagnostic], source: Source, others: Sequence[Diagnostic], before: Source, edits: Sequence[Edit]
 ) -> bool:
     """Is every finding of now one of the ``others`` from before, each of them taken once?

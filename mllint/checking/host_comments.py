@@ -43,6 +43,15 @@ def statement_end(source: Source, row: int) -> int:
     return source.row(_shell_statement_end(source.data, source.line_starts[first - 1]))
 
 
+def block_around(source: Source, row: int) -> tuple[int, int]:
+    """`Comment.block` and ``block_end`` of a comment in ``row``: a fenced block of Markdown, else the file."""
+    if source.kind == "markdown":
+        for first, last in _fences(source):
+            if first < row <= last:
+                return -first, last
+    return 0, len(source.line_starts)
+
+
 def _line(source: Source, row: int) -> bytes:
     """The bytes of a one-based row, without its newline."""
     starts = source.line_starts

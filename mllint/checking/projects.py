@@ -13,7 +13,7 @@ from mllint.analysis.index import FileIndex, SyntaxFault, build_index, parse
 from mllint.analysis.project import Project
 from mllint.analysis.syntax import Syntax
 from mllint.analysis.triggers import Gate
-from mllint.analysis.words import is_private_word, private_words
+from mllint.analysis.words import Words, is_private_word, private_words, words_of
 from mllint.checking.cache import Stamp, project_digest
 from mllint.checking.facts import UNKNOWN, Facts, index_of, open_facts, plain_index, save_facts
 from mllint.reading.config import Finder
@@ -34,12 +34,13 @@ class Projects:
     """The projects that the targets belong to, and a digest of each: found and read only when asked.
 
     ``beside`` are the files that rules have read so far though they are no Python of the project; ``save`` keeps
-    what was learnt for the next run.
+    what is known for the next run. ``learn`` takes the words of a file from its first look.
     """
 
     of: Callable[[Target], Project | None]
     digest: Callable[[Target], str]
     beside: Callable[[Target], tuple[str, ...]] = lambda target: ()
+    learn: Callable[[Target, Words], None] = lambda target, words: None
     save: Callable[[], None] = lambda: None
 
 
@@ -63,7 +64,7 @@ def open_projects(settings: Settings, finder: Finder, facts_of: Callable[[str], 
         return listing(root).texts
 
     store = ProjectStore(root_of, list_files, settings.max_file_size, list_texts, facts_of)
-    return Projects(store.of, store.digest, store.beside, store.save)
+    return Projects(store.of, store.digest, store.beside, store.learn, store.save)
 
 
 @dataclass
@@ -97,6 +98,12 @@ class ProjectStore:
         """What has been asked for of the target's project that the digest does not cover, missing files too."""
         opened = self._known.get(self.root_of(target))
         return tuple(sorted(opened.beside)) if opened else ()
+
+    def learn(self, target: Target, words: Words) -> None:
+        """Take the words of a file of a project from the first look at it, which has read it anyway."""
+        opened = self._opened(target)
+        if opened is not None and target.absolute in opened.files:
+            opened.learn(target.absolute, words)
 
     def save(self) -> None:
         """Keep what was learnt about the files of all projects."""
@@ -177,13 +184,20 @@ class _Opened:
         source = self._source(path, "kernel")
         return source.data if source is not None else None
 
-    def load_words(self, path: str) -> frozenset[str]:
+    def load_words(self, path: str) -> Words:
         known = self.facts.get(path, self.now(path), "words")
-        if not isinstance(known, list):
-            source = self._source(path, "python")
-            known = sorted(private_words(source.data)) if source is not None else []
-            self.facts.put(path, self.now(path), "words", known)
-        return frozenset(known)
+        if known is UNKNOWN or not (isinstance(known, list) and len(known) == 3):
+            index = self.load_index(path)
+            source = self._source(path, "python") if index is not None else None
+            words = words_of(source.data, index) if source is not None and index is not None else Words()
+            self.learn(path, words)
+            return words
+        return Words(*(frozenset(words) for words in known))
+
+    def learn(self, path: str, words: Words) -> None:
+        """Remember the words of a file that somebody has read anyway."""
+        plain = [sorted(words.private), sorted(words.imported), sorted(words.written)]
+        self.facts.put(path, self.now(path), "words", plain)
 
     def containing(self, triggers: Triggers) -> tuple[str, ...]:
         key = f"has {triggers}"

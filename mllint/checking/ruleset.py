@@ -6,12 +6,14 @@ May not: run a rule.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from mllint.analysis.project import Project
 from mllint.analysis.triggers import Gate
 from mllint.checking.select import Selection
-from mllint.rule import Meta, Rule, reads_commands, reads_files, reads_kernels, summary, visited_nodes
+from mllint.diagnostic import Fix, Safety
+from mllint.rule import Meta, OptionValue, Rule, reads_commands, reads_files, reads_kernels, summary, visited_nodes
 
 
 class RuleSet:
@@ -22,12 +24,44 @@ class RuleSet:
         self.metas: dict[str, Meta] = {rule.meta.code: rule.meta for rule in known}
         self.active = tuple(rule for rule in known if rule.meta.code in selection.codes)
         self.whys = {rule.meta.code: summary(rule) for rule in known}
+        self.options: dict[str, dict[str, OptionValue]] = {code: dict(told) for code, told in selection.options}
+        self._known = known
+        self._variants: dict[frozenset[str], RuleSet] = {}
         self._scanning = tuple(rule for rule in self.active if self.reads(rule))
 
     @cached_property
     def checking(self) -> frozenset[str]:
         """Codes that a static run can report: only for these is a suppression without a finding an unused one."""
         return frozenset(rule.meta.code for rule in self._scanning) | (self.selection.codes & {"ML000", "ML001"})
+
+    def at(self, absolute: str) -> RuleSet:
+        """The rules for one file: without those that ``per-file-ignores`` switches off there.
+
+        A suppression of such a rule in the file is an unused one, as in ruff: no run needs it.
+        """
+        chosen = self.selection
+        off = chosen.off(absolute)
+        if not off:
+            return self
+        if off not in self._variants:
+            rest = replace(chosen, codes=chosen.codes - off, with_info=chosen.with_info - off, per_file=())
+            self._variants[off] = variant = RuleSet(self._known, rest)
+            variant.checking = self.checking
+        return self._variants[off]
+
+    def allowed(self, code: str, fix: Fix | None) -> Fix | None:
+        """A fix as the settings have it: none for a rule that may not fix, and as safe as they say.
+
+        A fix that is only shown stays so: nobody has vouched for applying it.
+        """
+        chosen = self.selection
+        if fix is None or code in chosen.unfixable:
+            return None
+        if fix.safety is Safety.UNSAFE and code in chosen.safe:
+            return replace(fix, safety=Safety.SAFE)
+        if fix.safety is Safety.SAFE and code in chosen.unsafe:
+            return replace(fix, safety=Safety.UNSAFE)
+        return fix
 
     @cached_property
     def names(self) -> dict[str, str]:

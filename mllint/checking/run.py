@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from mllint.analysis.index import SyntaxFault
 from mllint.checking.cache import Cache, Entry, Stamp
-from mllint.checking.engine import Survey, answer, survey, syntax_error
-from mllint.checking.packs import builtin_rules
+from mllint.checking.engine import Survey, answer, survey
+from mllint.checking.faults import syntax_error
+from mllint.checking.packs import NO_PACKS, Packs, known_rules
 from mllint.checking.projects import Projects
 from mllint.checking.report import Report
 from mllint.checking.ruleset import RuleSet
@@ -36,6 +37,7 @@ class Plan:
     ignore_noqa: bool = False
     jobs: int = 0
     start_method: str = ""
+    packs: Packs = NO_PACKS
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def run(
 ) -> Outcome:
     """Check every target once. ``tick`` is told how many files are done."""
     stamps = {target.absolute: stamp(target.absolute) for target in targets}
-    rules = RuleSet(builtin_rules(), plan.selection)
+    rules = RuleSet(known_rules(plan.packs), plan.selection)
     reports: list[tuple[Target, Report]] = []
     fresh: list[Target] = []
     for target in targets:
@@ -92,6 +94,10 @@ def run(
             problems.append(result.problem)
         else:
             waiting.append(result)
+    if any(result.survey.asking for result in waiting if result.survey):
+        for result in waiting:
+            if result.survey is not None and result.survey.words is not None:
+                projects.learn(result.target, result.survey.words)
     # In path order, so that what the project's questions remember never depends on which worker was first.
     for result in sorted(waiting, key=lambda result: _place(result.target)):
         try:
@@ -221,7 +227,7 @@ def _prepare(plan: Plan) -> None:
     """Start of a worker: it loads the rules itself, none ever crosses the process boundary."""
     global _worker
     gc.disable()  # trees are freed by reference counts; the collector costs a quarter of the time
-    _worker = (RuleSet(builtin_rules(), plan.selection), plan)
+    _worker = (RuleSet(known_rules(plan.packs), plan.selection), plan)
 
 
 def _examine_chunk(chunk: list[Target]) -> list[Result]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import os
 import sys
 
 import click
@@ -21,6 +22,11 @@ _COMMANDS = {
     "linter": "mllint.cli.about",
     "clean": "mllint.cli.about",
     "version": "mllint.cli.about",
+    "new-rule": "mllint.cli.new_rule",
+    "test-rules": "mllint.cli.test_rules",
+    "config": "mllint.cli.config",
+    "completion": "mllint.cli.completion",
+    "generate-shell-completion": "mllint.cli.completion",
 }
 
 
@@ -32,9 +38,13 @@ class _LateGroup(click.Group):
         module = _COMMANDS.get(cmd_name)
         if module is None:
             return None
-        command = getattr(importlib.import_module(module), cmd_name)
+        command = getattr(importlib.import_module(module), cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)
         return command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Arguments, also those in files: ``@file`` stands for its lines, as in ruff and as lintrunner hands over paths."""
+        return super().parse_args(ctx, [line for word in args for line in _spelled_out(word)])
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command; where that is cut short from outside, say so in a line."""
@@ -52,6 +62,21 @@ class _LateGroup(click.Group):
             name = f"{error.filename}: " if error.filename else ""
             click.echo(f"error: {name}{(error.strerror or str(error)).lower()}", err=True)
             ctx.exit(2)
+
+
+def _spelled_out(word: str) -> list[str]:
+    """The word itself; for ``@file`` the lines of that file, each an argument. Raises UsageError.
+
+    What exists under the whole word is meant itself: pre-commit hands over names such as ``@types/a.py``.
+    """
+    if not word.startswith("@") or word == "@" or os.path.lexists(word):
+        return [word]
+    try:
+        with open(word[1:], encoding="utf-8") as file:
+            return [line for line in file.read().split("\n") if line]
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise click.UsageError(f"{word}: the arguments in this file cannot be read: {reason}") from error
 
 
 @click.group(cls=_LateGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -15,14 +16,19 @@ import click
 from mllint import __version__
 from mllint.checking.cache import CACHE_FOLDER
 from mllint.checking.packs import builtin_rules
-from mllint.checking.select import FAMILIES, expand, unknown_selector
+from mllint.checking.select import FAMILIES, begins, expand, unknown_selector
+from mllint.cli.completion import complete_rules
+from mllint.cli.packs import rules_here, with_settings
+from mllint.rule import Rule
+from mllint.settings import Settings
 
 
 @click.command()
-@click.argument("code", required=False)
+@click.argument("code", required=False, shell_complete=complete_rules)
 @click.option("--all", "everything", is_flag=True, help="Explain every rule.")
 @click.option("--output-format", type=click.Choice(["text", "markdown", "json"]), default="text", show_default=True)
-def rule(code: str | None, everything: bool, output_format: str) -> None:
+@with_settings
+def rule(code: str | None, everything: bool, output_format: str, here: Callable[[], Settings]) -> None:
     """Explain a rule, by code or name.
 
     Why it exists, bad and good code, its fix, its limits.
@@ -32,7 +38,10 @@ def rule(code: str | None, everything: bool, output_format: str) -> None:
     rules = builtin_rules()
     if not everything and not code:
         raise click.UsageError("name a rule (`mllint rule ML201`) or ask for `--all`")
-    wanted = rules if everything else tuple(known for known in rules if code in (known.meta.code, known.meta.name))
+    wanted = () if everything else _called(code, rules)
+    if not wanted:  # nothing of mllint's own alone: then a broken configuration matters
+        rules = rules_here(here)
+        wanted = rules if everything else _called(code, rules)
     if not wanted:
         metas = [known.meta for known in rules]
         several = expand(code or "", metas)
@@ -50,30 +59,43 @@ def rule(code: str | None, everything: bool, output_format: str) -> None:
 
 @click.command()
 @click.option("--output-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def linter(output_format: str) -> None:
+@with_settings
+def linter(output_format: str, here: Callable[[], Settings]) -> None:
     """List the families and their rules."""
     from mllint.rule import summary
 
-    rules = builtin_rules()
+    rules = rules_here(here)
+    families = _families(rules)
     if output_format == "json":
         rows = [
             {
                 "prefix": prefix,
                 "name": name,
                 "about": about,
-                "rules": [known.meta.code for known in rules if known.meta.code.startswith(prefix)],
+                "rules": [known.meta.code for known in rules if begins(prefix, known.meta.code)],
             }
-            for prefix, (name, about) in FAMILIES.items()
+            for prefix, (name, about) in families.items()
         ]
         click.echo(json.dumps(rows, indent=2))
         return
-    for prefix, (name, about) in FAMILIES.items():
-        members = [known for known in rules if known.meta.code.startswith(prefix)]
+    for prefix, (name, about) in families.items():
+        members = [known for known in rules if begins(prefix, known.meta.code)]
         if not members:
             continue
-        click.echo(f"{prefix}  {name}: {about}")
+        click.echo(f"{prefix}  {': '.join(part for part in (name, about) if part)}")
         for known in members:
             click.echo(f"  {known.meta.code}  {known.meta.name:<26} {known.meta.severity.value:<8} {summary(known)}")
+
+
+def _called(code: str | None, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    """The rules of this code or name."""
+    return tuple(known for known in rules if code in (known.meta.code, known.meta.name))
+
+
+def _families(rules: tuple[Rule, ...]) -> dict[str, tuple[str, str]]:
+    """Prefix -> name and subject: mllint's families, and one for the letters of each user's codes."""
+    own = {known.meta.code.rstrip("0123456789") for known in rules} - {"ML"}
+    return FAMILIES | dict.fromkeys(sorted(own), ("", "rules of your own"))
 
 
 @click.command()

@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from mllint.checking.report import Report
 
 #: Formats that are one document, so that nothing may be printed around them.
-MACHINE_FORMATS = ("json", "github", "sarif")
+MACHINE_FORMATS = tuple(name for name in FORMATS if name not in ("full", "concise", "grouped"))
+
+#: Formats whose name is also that of a library, so that the module bears another one.
+_LIKE_LIBRARIES = ("json", "pylint")
 
 
 def render(name: str, reports: Sequence[Report], options: Options) -> str:
     """The reports in a format of `FORMATS`: text that ends in a newline, or "" where there is nothing to say."""
     if name not in FORMATS:
         raise ValueError(f"unknown output format {name!r}, one of {', '.join(FORMATS)} is needed")
-    module = import_module(f"mllint.output.{'json_' if name == 'json' else name}")
+    stem = name.replace("-", "_") + ("_" if name in _LIKE_LIBRARIES else "")
+    module = import_module(f"mllint.output.{stem}")
     text: str = module.render(reports, options)
     return text
 

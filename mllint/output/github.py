@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.output.options import Options, findings
 from mllint.output.places import absolute, at
+from mllint.output.style import encodable
 
 if TYPE_CHECKING:
     from mllint.checking.report import Report
@@ -48,7 +49,7 @@ def _region(found: Diagnostic) -> dict[str, int]:
 
 def _data(text: str) -> str:
     """Escaped as GitHub's own toolkit does for the text of a command."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return encodable(text).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mllint.diagnostic import Diagnostic, Fix, Place, Related
 from mllint.output.options import Options, findings
 from mllint.output.places import absolute, edit_places
-from mllint.output.style import printable
+from mllint.output.style import encodable, printable
 from mllint.reading.source import Source
 
 if TYPE_CHECKING:
@@ -21,19 +21,28 @@ if TYPE_CHECKING:
 #: A file that does not parse has no row where a suppression would help.
 _UNSUPPRESSIBLE = "ML000"
 
+#: Characters that end a line for ``str.splitlines`` or JavaScript, though not for JSON, which leaves them raw.
+_LINE_ENDS = {code: f"\\u{code:04x}" for code in (0x85, 0x2028, 0x2029)}
+
 
 def render(reports: Sequence[Report], options: Options) -> str:
     """A list of objects, keys in alphabetical order."""
-    return dumped([_finding(found, source, options) for found, source in findings(reports)])
+    return dumped([as_object(found, source, options) for found, source in findings(reports)])
 
 
 def dumped(value: object) -> str:
     """JSON as this package writes it everywhere: indented, not escaped, with a newline at the end."""
-    text = json.dumps(value, indent=2, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode("utf-8") + "\n"
+    return encodable(json.dumps(value, indent=2, ensure_ascii=False)) + "\n"
 
 
-def _finding(found: Diagnostic, source: Source | None, options: Options) -> dict[str, object]:
+def dumped_line(value: object) -> str:
+    """JSON in one line. What some readers take for the end of a line is escaped."""
+    text = encodable(json.dumps(value, separators=(",", ":"), ensure_ascii=False))
+    return text.translate(_LINE_ENDS) + "\n"
+
+
+def as_object(found: Diagnostic, source: Source | None, options: Options) -> dict[str, object]:
+    """A finding, keys in alphabetical order."""
     page = options.rules.get(found.code)
     return {
         "cell": found.begin.cell,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class Options:
     """``root`` is the folder that relative paths start from, "" where it is not known.
 
+    ``repository`` is the folder of the whole repository, where it is known to be another one (GitLab).
     ``unsafe_fixes`` says that the run would apply (or has applied) unsafe fixes too; ``rules`` holds the
     pages of the rules by code, where a format shows them (SARIF, ``url`` in JSON).
     """
@@ -30,6 +31,7 @@ class Options:
     root: str = ""
     version: str = ""
     rules: Mapping[str, RulePage] = field(default_factory=dict)
+    repository: str = ""
 
 
 def findings(reports: Sequence[Report]) -> Iterator[tuple[Diagnostic, Source | None]]:

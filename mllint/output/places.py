@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 
-from mllint.diagnostic import Edit, Place
+from mllint.diagnostic import Diagnostic, Edit, Place
 from mllint.output.style import printable
 from mllint.reading.source import Source
 
@@ -16,6 +16,18 @@ def at(path: str, place: Place) -> str:
     """``path:row:column``, in a notebook ``path:cell 2:row:column``."""
     cell = "" if place.cell is None else f"cell {place.cell}:"
     return f"{printable(path)}:{cell}{place.row}:{place.column}"
+
+
+def file_place(place: Place) -> Place:
+    """The place for a reader that knows only files: the start of a notebook, whose cells have no rows in its JSON."""
+    return place if place.cell is None else Place(1, 1)
+
+
+def message_with_cell(found: Diagnostic) -> str:
+    """The message; in a notebook with the place in its cell, for formats that have no field for one."""
+    begin = found.begin
+    cell = "" if begin.cell is None else f" (cell {begin.cell}, line {begin.row}, column {begin.column})"
+    return found.message + cell
 
 
 def absolute(root: str, path: str) -> str:

@@ -44,6 +44,11 @@ def printable(text: str) -> str:
     return "".join(_REPLACED if _unsafe(character) else character for character in text)
 
 
+def encodable(text: str) -> str:
+    """The text without lone surrogates, which no encoding can write: those of a file name that is no UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 def _unsafe(character: str) -> bool:
     return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 

@@ -1,7 +1,7 @@
 """Configuration: found the way ruff finds it, read as TOML, one `Settings` for each folder.
 
 The closest ``.mllint.toml``, ``mllint.toml`` or ``pyproject.toml`` with ``[tool.mllint]`` counts, alone: nothing
-is inherited from one further up. May not: read checked code, or know what a setting does.
+is inherited from one further up, but for what it names with ``extend``. May not: read checked code, or know what a setting does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from mllint.reading.trust import at_home, own, withheld
 from mllint.settings import ConfigError, Flags, Settings, flags_from_table, from_table, merge
 
 #: In one folder the first of these that configures mllint wins.
@@ -40,11 +41,18 @@ class Finder:
 
     ``config`` are the values of ``--config``: at most one file, and any number of ``key = value``. As in ruff,
     a file given this way holds for every checked file and its relative patterns start from ``cwd``.
-    Raises ConfigError, here or from any question.
+    ``home`` is the folder of the user's own configuration, which holds where no other is found; ``allow_packs`` lets
+    packs of rules run whoever names them. Raises ConfigError, here or from any question.
     """
 
     def __init__(
-        self, cwd: str, flags: Flags | None = None, config: Sequence[str] = (), isolated: bool = False
+        self,
+        cwd: str,
+        flags: Flags | None = None,
+        config: Sequence[str] = (),
+        isolated: bool = False,
+        home: str = "",
+        allow_packs: bool = False,
     ) -> None:
         self.cwd = posix(os.path.abspath(cwd))
         file, inline = _given(config, self.cwd)
@@ -55,8 +63,11 @@ class Finder:
         if file and isolated:
             raise ConfigError(f"--config {file} cannot be used with --isolated; give one of them")
         if file:
-            self._fixed = self._layered(_settings(file, self.cwd) or Settings(root=self.cwd, config_path=file))
-        self._default = self._layered(Settings())
+            given = _settings(file, self.cwd) or Settings(root=self.cwd, config_path=file)
+            self._fixed = self._layered(at_home(given))
+        self._home = Settings() if isolated or not home else _at_home(home)
+        self._trust = own(self._home, allow_packs)
+        self._default = self._layered(self._home)
         if isolated:
             self._fixed = self._default
 
@@ -101,7 +112,7 @@ class Finder:
             if os.path.isfile(path):
                 found = _settings(path, folder)
                 if found is not None:
-                    return self._layered(found)
+                    return self._layered(found if path == self._home.config_path else withheld(found, self._trust))
             elif os.path.islink(path) and not os.path.exists(path):
                 raise ConfigError(f"{path}: a symbolic link to nothing; remove it or restore the file")
         return None
@@ -110,6 +121,16 @@ class Finder:
         for layer in self._layers:
             settings = merge(settings, layer)
         return settings
+
+
+def _at_home(folder: str) -> Settings:
+    """The user's own settings, whose patterns start from the current folder; the defaults where there are none."""
+    for name in CONFIG_NAMES:
+        path = f"{folder.rstrip('/')}/{name}"
+        found = _settings(path, "") if os.path.isfile(path) else None
+        if found is not None:
+            return at_home(found)
+    return Settings()
 
 
 def project_root(path: str, settings: Settings) -> str:
@@ -156,8 +177,36 @@ def _inline(value: str, cwd: str) -> Flags:
     return flags_from_table(table, where=where, cwd=cwd)
 
 
-def _settings(path: str, root: str) -> Settings | None:
-    """The settings of one configuration file; None for a pyproject.toml without ``[tool.mllint]``."""
+def _settings(path: str, root: str, above: tuple[str, ...] = ()) -> Settings | None:
+    """The settings of one configuration file, over those that it extends; None for a pyproject.toml without
+    ``[tool.mllint]``. ``above`` are the files on whose behalf it is read."""
+    table = _table(path)
+    if table is None:
+        return None
+    named = table.get("extend")
+    if not isinstance(named, str):
+        return from_table(table, config_path=path, root=root)
+    base_path = _extended(named, path)
+    chain = (*above, path)
+    if base_path in chain:
+        circle = " extends ".join(f"`{file}`" for file in (*chain, base_path))
+        raise ConfigError(f"{path}: `extend` goes round in a circle: {circle}; remove one of them")
+    if not os.path.isfile(base_path):
+        wrong = "is a folder" if os.path.isdir(base_path) else "does not exist"
+        raise ConfigError(f"{path}: `extend` names `{base_path}`, which {wrong}; name a configuration file")
+    own = os.path.dirname(path) == root  # else all of them start from the current folder, as `--config` asks
+    base = _settings(base_path, os.path.dirname(base_path) if own else root, chain)
+    return from_table({**table, "extend": base_path}, config_path=path, root=root, base=base)
+
+
+def _extended(named: str, path: str) -> str:
+    """The absolute path of a file that ``extend`` names, with ``~`` and variables of the environment as in ruff."""
+    written = os.path.expanduser(os.path.expandvars(named))
+    return posix(os.path.normpath(os.path.join(os.path.dirname(path), written)))
+
+
+def _table(path: str) -> dict[str, Any] | None:
+    """The table of keys in a configuration file; None for a pyproject.toml without ``[tool.mllint]``."""
     table = _parse(_text(path), path)
     if os.path.basename(path) == "pyproject.toml":
         tool = table.get("tool", {})
@@ -166,8 +215,8 @@ def _settings(path: str, root: str) -> Settings | None:
             return None
         if not isinstance(section, dict):
             raise ConfigError(f"{path}: `tool.mllint` must be a table; write `[tool.mllint]`")
-        table = section
-    return from_table(table, config_path=path, root=root)
+        return section
+    return table
 
 
 def _text(path: str) -> str:

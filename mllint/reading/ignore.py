@@ -63,7 +63,23 @@ def exclusion(settings: Settings, cwd: str) -> Exclusion:
     return _compiled(settings.exclude + settings.extend_exclude, settings.root or cwd, where)
 
 
-@lru_cache(maxsize=64)
+def pattern_fault(pattern: str) -> str:
+    """What is wrong with a path pattern; "" if nothing is."""
+    try:
+        _expressions(normpath(pattern))
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def pattern_hits(pattern: str, anchor: str, absolute: str) -> bool:
+    """Does a pattern mean this very file? A ``!`` before it turns the answer around."""
+    if pattern.startswith("!"):
+        return not pattern_hits(pattern[1:], anchor, absolute)
+    return _compiled((pattern,), anchor, "").hits(absolute, absolute.rpartition("/")[2])
+
+
+@lru_cache(maxsize=512)  # per-file-ignores come one pattern at a time
 def _compiled(patterns: tuple[str, ...], anchor: str, where: str) -> Exclusion:
     names: set[str] = set()
     name_globs: list[str] = []

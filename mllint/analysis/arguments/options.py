@@ -31,7 +31,8 @@ class Option:
 
 def options(syntax: Syntax) -> Iterator[Option]:
     """The options that statements of a file declare, in order."""
-    for statement in syntax.statements(ast.Expr, ast.Assign):
+    found: list[ast.Expr | ast.Assign] = syntax.statements(ast.Expr, ast.Assign)
+    for statement in found:
         option = option_of(statement.value, statement)
         if option is not None:
             yield option
@@ -53,7 +54,10 @@ def text(node: ast.expr) -> str:
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     if isinstance(node, ast.JoinedStr):
-        parts = (f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else text(part) for part in node.values)
+        parts = (
+            f"{{{ast.unparse(part.value)}}}" if isinstance(part, ast.FormattedValue) else text(part)
+            for part in node.values
+        )
         return "".join(parts)
     return ""
 

@@ -151,10 +151,10 @@ def _calls(statement: ast.stmt, name: Callable[[ast.expr], str]) -> Iterator[App
         read = _compiler_call(node, name)
         if read is None and isinstance(node.func, ast.Call):
             # ``torch.compile(mode="…")(function)`` and ``partial(jax.jit, …)(function)``
-            read = _compiler_call(node.func, name)
-            inner.add(node.func)
-            if read is not None:
-                read = (*read[:4], node.args[0] if node.args else None)
+            factory = _compiler_call(node.func, name)
+            if factory is not None and factory[4] is None:
+                read = (*factory[:4], node.args[0] if node.args else None)
+                inner.add(node.func)
         if read is not None:
             compiler, written, options, complete, target = read
             if node in managers:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Union
 
-from mllint.analysis.compiled.applications import Application
+from mllint.analysis.compiled.applications import Application, innermost_function
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
@@ -18,12 +18,13 @@ Swallower = Union[ast.ExceptHandler, ast.With]
 
 _BROAD = frozenset({"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"})
 
-#: A call with such a name may tell somebody, or end the run or the test.
-_TELLS = re.compile(
-    r"warn|log|print|err|report|notif|echo|emit|alert|debug|info|exception|fail|write|record|track|metric|status|message"
-    r"|skip|exit|abort|send|append|add|event|callback|print_exc|panic|critical|capture",
-    re.IGNORECASE,
+#: A call with a word like this in its name may tell somebody, or end the run or the test.
+_TELLING = (
+    *("abort", "alert", "critical", "debug", "echo", "emit", "err", "event", "exception", "exit", "fail", "info"),
+    *("log", "message", "notif", "panic", "print", "record", "report", "skip", "status", "warn", "write"),
 )
+_MATHEMATICS = ("logit", "logsum", "logprob", "logp", "logdet", "logsoftmax", "logaddexp")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
@@ -36,10 +37,10 @@ def swallower(
         if isinstance(above, _SCOPES):
             return None
         if isinstance(above, ast.Try) and inner in above.body:
-            handler = _broad_handler(above, name)
+            handler = broad_handler(above, name)
             if handler is not None:
                 silent = not _tells(handler) and not _asked_later(above, handler, syntax)
-                return handler if silent and not _imports(above.body) else None
+                return handler if silent and not tries_imports(above.body) else None
             if above.handlers:
                 return None  # a narrower one may be meant for exactly this
         if isinstance(above, ast.With) and any(_suppresses(item.context_expr, name) for item in above.items):
@@ -55,6 +56,24 @@ def keeps_result(application: Application) -> bool:
     if isinstance(value, ast.IfExp):
         return application.node in (value.body, value.orelse)
     return value is application.node
+
+
+def outlives(application: Application, by: Swallower, syntax: Syntax) -> bool:
+    """Is the compiled thing used after what swallows the failure? A local name that is not replaces nothing."""
+    statement = application.statement
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    if not targets or not all(isinstance(target, ast.Name) for target in targets):
+        return True
+    scope = innermost_function(syntax, statement)
+    if scope is None:
+        return True
+    attempt = syntax.parent(by) if isinstance(by, ast.ExceptHandler) else by
+    names = {target.id for target in targets if isinstance(target, ast.Name)}
+    inside = set(ast.walk(attempt))
+    return any(
+        isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in names and node not in inside
+        for node in ast.walk(scope)
+    )
 
 
 def compiled_names(found: Collection[Application]) -> frozenset[str]:
@@ -73,7 +92,13 @@ def eager_instead(handler: ast.ExceptHandler) -> bool:
     return any(isinstance(node, ast.Call) for node in _own_nodes(handler.body))
 
 
-def _broad_handler(node: ast.Try, name: Callable[[ast.expr], str]) -> ast.ExceptHandler | None:
+def may_tell(call: ast.Call) -> bool:
+    """Could this call be a message, or the end of the run?"""
+    words = [word.lower() for word in _WORD.findall(ast.unparse(call.func))]
+    return any(word.startswith(_TELLING) and not word.startswith(_MATHEMATICS) for word in words)
+
+
+def broad_handler(node: ast.Try, name: Callable[[ast.expr], str]) -> ast.ExceptHandler | None:
     for handler in node.handlers:
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         if any(kind is None or name(kind) in _BROAD for kind in kinds):
@@ -87,14 +112,9 @@ def _tells(handler: ast.ExceptHandler) -> bool:
             return True
         if isinstance(node, ast.Name) and handler.name is not None and node.id == handler.name:
             return True
-        if isinstance(node, ast.Call) and _may_tell(node):
+        if isinstance(node, ast.Call) and may_tell(node):
             return True
     return False
-
-
-def _may_tell(call: ast.Call) -> bool:
-    written = ast.unparse(call.func)
-    return _TELLS.search(written) is not None
 
 
 def _asked_later(node: ast.Try, handler: ast.ExceptHandler, syntax: Syntax) -> bool:
@@ -111,12 +131,12 @@ def _asked_later(node: ast.Try, handler: ast.ExceptHandler, syntax: Syntax) -> b
             isinstance(each, (ast.Name, ast.Attribute)) and dotted_name(each) in marks for each in ast.walk(later.test)
         ):
             inside = list(_own_nodes([later]))
-            if any(isinstance(each, ast.Raise) or (isinstance(each, ast.Call) and _may_tell(each)) for each in inside):
+            if any(isinstance(each, ast.Raise) or (isinstance(each, ast.Call) and may_tell(each)) for each in inside):
                 return True
     return False
 
 
-def _imports(body: list[ast.stmt]) -> bool:
+def tries_imports(body: list[ast.stmt]) -> bool:
     """Is the ``try`` about whether something can be imported?"""
     for node in _own_nodes(body):
         if isinstance(node, ast.ImportFrom):

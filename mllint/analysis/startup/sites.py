@@ -13,6 +13,7 @@ from typing import TypeAlias
 from mllint.analysis.index import FileIndex
 from mllint.analysis.names import dotted_name, parameter_names
 from mllint.analysis.project import Found, Project
+from mllint.analysis.syntax import Syntax
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Defined: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -21,8 +22,8 @@ _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A file in which an expression stands: ``Place(ctx.absolute_path, ctx.index)``, or `place_of`.
+class Site:
+    """A file in which an expression stands: ``Site(ctx.absolute_path, ctx.index)``, or `site_of`.
 
     ``hidden`` are names of the enclosing function that do not mean what the module means by them.
     """
@@ -36,38 +37,49 @@ class Place:
         written = dotted_name(node)
         return "" if written.partition(".")[0] in self.hidden else self.index.dotted(written)
 
-    def within(self, function: Function) -> Place:
+    def within(self, function: Function) -> Site:
         """The same file, seen from inside a function of it."""
-        return Place(self.path, self.index, self.hidden | local_names(function))
+        return Site(self.path, self.index, self.hidden | local_names(function))
 
 
-def place_of(path: str, project: Project) -> Place | None:
-    """A file of the project as a place; None where it cannot be read."""
+def site_of(path: str, project: Project) -> Site | None:
+    """A file of the project as a site; None where it cannot be read."""
     index = project.index(path)
-    return Place(path, index) if index is not None else None
+    return Site(path, index) if index is not None else None
 
 
 def node_of(found: Found, project: Project) -> Defined | None:
-    """The definition at a place, the last one where a file has several."""
+    """The definition at a site, the last one where a file has several."""
     key = f"startup definitions {found.path}"
-    table = project.memory.get(key)
-    if not isinstance(table, dict):
+    if key not in project.memory:
         syntax = project.syntax(found.path)
-        table = {}
-        for node in syntax.statements(*_DEFINED) if syntax else ():
-            outer = syntax.qualname(node) if syntax else ""
-            table[f"{outer}.{node.name}" if outer else node.name] = node
-        project.memory[key] = table
+        project.memory[key] = _definitions(syntax) if syntax is not None else {}
+    table = project.memory[key]
+    assert isinstance(table, dict)
     node = table.get(found.name)
     return node if isinstance(node, _DEFINED) else None
 
 
-def called(call: ast.Call, place: Place, project: Project) -> tuple[Defined, Place] | None:
+def _definitions(syntax: Syntax) -> dict[str, Defined]:
+    nodes: list[Defined] = [*functions(syntax), *syntax.statements(ast.ClassDef)]
+    return {".".join(filter(None, (syntax.qualname(node), node.name))): node for node in sorted(nodes, key=_line)}
+
+
+def _line(node: Defined) -> int:
+    return node.lineno
+
+
+def functions(syntax: Syntax) -> list[Function]:
+    """Every function and method of a file."""
+    return [*syntax.statements(ast.FunctionDef), *syntax.statements(ast.AsyncFunctionDef)]
+
+
+def called(call: ast.Call, site: Site, project: Project) -> tuple[Defined, Site] | None:
     """The project's function or class that a call calls, and its file; None for anything else."""
-    dotted = place.dotted(call.func)
-    found = project.resolve(dotted, place.path) if dotted else None
+    dotted = site.dotted(call.func)
+    found = project.resolve(dotted, site.path) if dotted else None
     node = node_of(found, project) if found else None
-    there = place_of(found.path, project) if found else None
+    there = site_of(found.path, project) if found else None
     return (node, there) if node is not None and there is not None else None
 
 
@@ -78,10 +90,8 @@ def local_names(function: Function) -> frozenset[str]:
     for node in _within(function.body):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
-        elif isinstance(node, _DEFINED):
-            names.add(node.name)
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
+        elif isinstance(node, (*_DEFINED, ast.ExceptHandler)):
+            names.add(node.name or "")
         elif isinstance(node, ast.Global):
             shared.update(node.names)
     return frozenset(names - shared)
@@ -117,11 +127,12 @@ def _within(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
 __all__ = [
     "Defined",
     "Function",
-    "Place",
+    "Site",
     "called",
     "evaluated",
+    "functions",
     "local_names",
     "node_of",
-    "place_of",
     "running",
+    "site_of",
 ]

@@ -1,0 +1,132 @@
+"""Every place in one file where a name is read or bound, by the scope that it belongs to.
+
+May not: look at another file, or say what a name holds.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from mllint.analysis.names import parameter_names
+from mllint.analysis.syntax import Scope, Syntax
+
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One occurrence of a name. ``above`` are the nodes that hold it, from inside out, up to its statement."""
+
+    node: ast.Name
+    above: tuple[ast.AST, ...]
+    statement: ast.AST
+
+    @property
+    def parent(self) -> ast.AST:
+        return self.above[0]
+
+
+@dataclass
+class Uses:
+    """The names of one file. Built in one pass over all its expressions, so only for files that need it.
+
+    ``tangled`` are (scope, name) pairs that something binds which is no plain statement: a comprehension or lambda
+    of the same name nearby, ``del``, ``nonlocal``, ``except … as``, an import.
+    """
+
+    syntax: Syntax
+    by_name: dict[str, list[Use]] = field(default_factory=dict)
+    tangled: set[tuple[Scope, str]] = field(default_factory=set)
+    _bound: dict[Scope, set[str]] = field(default_factory=dict)
+    _global: dict[Scope, set[str]] = field(default_factory=dict)
+    _found: dict[tuple[Scope, str], list[Use]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for statement in self.syntax.statements(ast.Global):
+            self._global.setdefault(self.syntax.scope(statement), set()).update(statement.names)
+        for statement in _statements(self.syntax):
+            self._read(statement)
+        for name, uses in self.by_name.items():
+            for use in uses:
+                self._found.setdefault((self.owner(name, use.statement), name), []).append(use)
+
+    def of(self, scope: Scope, name: str) -> list[Use]:
+        """The uses of a name that ``scope`` binds, those in functions inside it included."""
+        return self._found.get((scope, name), [])
+
+    def owner(self, name: str, statement: ast.AST) -> Scope:
+        """The function, class or module whose variable a name in a statement is."""
+        inner: Scope = self.syntax.scope(statement)
+        scope = inner
+        while not isinstance(scope, ast.Module):
+            if name in self._global.get(scope, ()):
+                return self.syntax.module
+            if name in self._bound.get(scope, ()) and (scope is inner or not isinstance(scope, ast.ClassDef)):
+                return scope
+            scope = self.syntax.scope(scope)
+        return scope
+
+    def binds(self, scope: Scope, name: str) -> bool:
+        return name in self._bound.get(scope, ())
+
+    def _read(self, statement: ast.AST) -> None:
+        scope = self.syntax.scope(statement)
+        bound = self._bound.setdefault(scope, set())
+        if isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
+            bound.add(statement.name)
+            if isinstance(statement, _FUNCTIONS):
+                inner = self._bound.setdefault(statement, set())
+                inner.update(name.lstrip("*") for name in parameter_names(statement.args))
+        for name in _otherwise_bound(statement):
+            bound.add(name)
+            self.tangled.add((scope, name))
+        pending: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(child, (statement,)) for child in _inner(statement)]
+        while pending:
+            node, above = pending.pop()
+            if isinstance(node, ast.Name):
+                self.by_name.setdefault(node.id, []).append(Use(node, above, statement))
+                if not isinstance(node.ctx, ast.Load) and node.id not in self._global.get(scope, ()):
+                    bound.add(node.id)
+                if isinstance(node.ctx, ast.Del) or isinstance(above[0], (ast.comprehension, ast.NamedExpr)):
+                    if not isinstance(node.ctx, ast.Load):
+                        self.tangled.add((scope, node.id))
+                continue
+            if isinstance(node, ast.Lambda):
+                self.tangled.update((scope, name.lstrip("*")) for name in parameter_names(node.args))
+            pending.extend((child, (node, *above)) for child in _inner(node))
+
+
+def _statements(syntax: Syntax) -> Iterator[ast.AST]:
+    pending: list[ast.AST] = [syntax.module]
+    while pending:
+        node = pending.pop()
+        if node is not syntax.module:
+            yield node
+        pending.extend(child for child in ast.iter_child_nodes(node) if _is_statement(child))
+
+
+def _is_statement(node: ast.AST) -> bool:
+    return isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case))
+
+
+def _inner(node: ast.AST) -> list[ast.AST]:
+    return [child for child in ast.iter_child_nodes(node) if not _is_statement(child)]
+
+
+def _otherwise_bound(statement: ast.AST) -> Iterator[str]:
+    """Names that a statement binds without a `Name` node of their own."""
+    if isinstance(statement, (ast.Import, ast.ImportFrom)):
+        for item in statement.names:
+            yield item.asname or item.name.partition(".")[0]
+    elif isinstance(statement, ast.ExceptHandler) and statement.name:
+        yield statement.name
+    elif isinstance(statement, ast.Nonlocal):
+        yield from statement.names
+    elif isinstance(statement, ast.match_case):
+        for node in ast.walk(statement.pattern):
+            bound = getattr(node, "name", None) or getattr(node, "rest", None)
+            if isinstance(bound, str):
+                yield bound

@@ -1,0 +1,108 @@
+"""Values that an import takes from configuration and keeps: names of the module, and defaults of parameters.
+
+``candidates`` looks at one file and errs towards yielding; whether the configuration is mutable is asked elsewhere.
+
+May not: ask the project, or report.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mllint.analysis.names import dotted_name
+from mllint.analysis.project import Found, Project
+from mllint.analysis.startup.follow import value_parts
+from mllint.analysis.startup.module_level import bound, defaults, imported
+from mllint.analysis.startup.mutability import is_environment_read
+from mllint.analysis.startup.sites import Site
+from mllint.analysis.syntax import Syntax
+
+#: What names of configuration are made of; nothing else that is imported is asked about.
+_WORDS = ("conf", "cfg", "setting", "option", "opts", "flag", "args", "param", "env", "state", "global", "switch")
+CONFIG_WORDS = (
+    *(form for word in _WORDS for form in (word, word.capitalize(), word.upper())),
+    *("should_", "use_", "is_", "has_", "enable", "default", "current_"),
+)
+_CONFIG = re.compile("|".join(CONFIG_WORDS))
+
+#: Packages that keep no configuration of the project; os.environ is looked at before.
+_OUTSIDE = re.compile(
+    r"(torch|torchvision|numpy|tensorflow|jax|transformers|diffusers|os|sys|re|typing|typing_extensions|logging|enum|argparse"
+    r"|dataclasses|collections|functools|itertools|pathlib|pydantic|click|typer|absl|yaml|json|abc|math|time|packaging)\."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A value that is taken at import. ``function``: whose parameter ``name`` is, "" for a name of the module."""
+
+    name: str
+    value: ast.expr
+    function: str = ""
+
+
+def candidates(syntax: Syntax, site: Site) -> Iterator[Frozen]:
+    """The names and parameters whose value could come from configuration, as far as their own file tells."""
+    for each in imported(syntax):
+        statement = each.statement
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            for parameter, default in defaults(statement):
+                if _may_read(default, site):
+                    yield Frozen(parameter.arg, default, statement.name)
+        elif not each.owner:
+            name, value = bound(statement) or ("", None)
+            if value is not None and not _is_rebound(name, site) and _may_read(value, site):
+                yield Frozen(name, value)
+
+
+def _is_rebound(name: str, site: Site) -> bool:
+    """Does a function of the file set the name anew? Then it is configuration itself, and kept up to date."""
+    return name.startswith("__") or any(each.kind == "rebind" and each.target == name for each in site.index.writes)
+
+
+def _may_read(value: ast.expr, site: Site) -> bool:
+    pending = [value]
+    while pending:
+        node = pending.pop()
+        if is_environment_read(node, site.dotted) or _may_be_config(node, site):
+            return True
+        pending += value_parts(node, site)
+    return False
+
+
+def _may_be_config(node: ast.expr, site: Site) -> bool:
+    """Is a node a chain into an object, or a call of a function, that could be the project's configuration?"""
+    chain = node.func if isinstance(node, ast.Call) else node
+    while isinstance(chain, ast.Subscript):
+        chain = chain.value
+    dotted = site.dotted(chain)
+    if not dotted or _OUTSIDE.match(dotted) or not isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.Name)):
+        return False
+    head = dotted_name(chain).partition(".")[0]
+    if any(each.target.partition(".")[0].partition("[")[0] == head and each.function for each in site.index.writes):
+        return True
+    if isinstance(node, ast.Name):
+        return False
+    here = head in site.index.aliases or any(each.name == head for each in site.index.bindings)
+    known = any(each.qualname == head for each in site.index.definitions)
+    return (here or known) and bool(_CONFIG.search(dotted)) and "log" not in dotted.rpartition(".")[2].lower()
+
+
+def used_elsewhere(name: str, path: str, project: Project) -> bool:
+    """Does another file of the project take the name from the module?"""
+    wanted = Found(path, name)
+    for other in project.importers(path):
+        index = project.index(other)
+        if index and not project.is_test(other):
+            taken = (each for each in index.aliases.values() if each.rpartition(".")[2] == name)
+            if any(
+                project.split(each, other) == (path, name) or project.resolve(each, other) == wanted for each in taken
+            ):
+                return True
+    return False
+
+
+__all__ = ["CONFIG_WORDS", "Frozen", "candidates", "used_elsewhere"]

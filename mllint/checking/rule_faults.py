@@ -1,0 +1,107 @@
+"""What is wrong with a rule class, in a sentence for its author; "" where nothing is.
+
+May not: run a rule, or import LibCST only to know the names of its classes.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from mllint.checking.select import FAMILIES
+from mllint.diagnostic import Safety, Severity
+from mllint.rule import Meta, Rule, reads_commands, reads_files, reads_kernels, visited_nodes
+
+#: Two or more capital letters and three digits: no code is the beginning of another one.
+CODE = re.compile(r"[A-Z]{2,}\d{3}")
+NAME = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*")
+
+#: Visits that are no node of LibCST.
+_OWN_VISITS = ("visit_file", "visit_command", "visit_kernel")
+
+
+def rule_fault(rule: Rule) -> str:
+    """What is wrong with a rule: its Meta, or visits that nothing would ever call."""
+    name = type(rule).__name__
+    meta: object = getattr(rule, "meta", None)
+    if not isinstance(meta, Meta):
+        return f"`{name}` has no `meta`; give it `meta = Meta(code=…, name=…, severity=…, since=…)`"
+    fault = meta_fault(meta) or visit_fault(rule)
+    return f"`{name}`: {fault}" if fault else ""
+
+
+def meta_fault(meta: Meta) -> str:
+    """What is wrong with a Meta."""
+    if not isinstance(meta.code, str) or not CODE.fullmatch(meta.code):
+        return f"code {meta.code!r} must be capital letters and three digits, as in `ACME001`"
+    if not isinstance(meta.name, str) or not NAME.fullmatch(meta.name):
+        return f"name {meta.name!r} must be lower-case words joined by `-`, as in `bare-torch-save`"
+    severity: object = meta.severity  # nothing has checked what an author wrote
+    if not isinstance(severity, Severity):
+        return f"severity {severity!r} must be one of `Severity.ERROR`, `Severity.WARNING`, `Severity.INFO`"
+    fix: object = meta.fix
+    if fix is not None and not isinstance(fix, Safety):
+        return f"fix {fix!r} must be None or one of `Safety.SAFE`, `Safety.UNSAFE`, `Safety.DISPLAY`"
+    for field in ("since", "confidence"):
+        if not isinstance(getattr(meta, field), str):
+            return f"{field} {getattr(meta, field)!r} must be a string"
+    for field in ("triggers", "project_triggers"):
+        if not _are_triggers(getattr(meta, field)):
+            return f'{field} must be groups of phrases, as in `(("torch.save",), ("open", "write"))`: tuples in a tuple'
+    return ""
+
+
+def visit_fault(rule: Rule) -> str:
+    """What is wrong with the names of a rule's ``visit_*`` methods."""
+    for name in (name for name in dir(type(rule)) if name.startswith("visit_") and name not in _OWN_VISITS):
+        node = name[len("visit_") :]
+        if not node or not node[0].isupper() or node not in _libcst_names():
+            near = _nearest(node)
+            hint = f"did you mean `visit_{near}`?" if near else f"it may also be {', '.join(_OWN_VISITS)}"
+            return f"`{name}` names no node class of LibCST; {hint}"
+    return ""
+
+
+def foreign_fault(rule: Rule) -> str:
+    """What is wrong with a user's rule beyond that: what it takes of mllint's own, or that nothing would call it."""
+    if not (visited_nodes(rule) or reads_files(rule) or reads_commands(rule) or reads_kernels(rule)):
+        return f"`{type(rule).__name__}` visits nothing; give it a method such as `visit_Call(self, node, ctx)`"
+    return taken_fault(rule.meta)
+
+
+def taken_fault(meta: Meta) -> str:
+    """What a user's rule takes though it is mllint's own."""
+    if meta.code[:-3] == "ML":
+        return f"{meta.code}: codes that begin with `ML` are mllint's own; take other letters, as in `ACME001`"
+    if meta.name in {name for name, _ in FAMILIES.values()}:
+        return f"the name `{meta.name}` is that of a family of rules; take another one"
+    return ""
+
+
+def _are_triggers(value: object) -> bool:
+    """Groups of phrases, none of them empty: an empty group would never let a file pass."""
+    return isinstance(value, tuple) and all(
+        isinstance(group, tuple) and group and all(isinstance(phrase, str) and phrase for phrase in group)
+        for group in value
+    )
+
+
+@cache
+def _libcst_names() -> frozenset[str]:
+    """What LibCST exports, from the text of its first file: to import it takes 0.15 s, which many runs save."""
+    from importlib.util import find_spec
+
+    spec = find_spec("libcst")
+    assert spec is not None and spec.origin is not None, "libcst is a dependency"
+    with open(spec.origin, encoding="utf-8") as file:
+        names = re.findall(r"^ +\"?([A-Z]\w+)\"?,$", file.read(), re.MULTILINE)
+    return frozenset(name for name in names if not name.startswith("Base"))  # no node is of an abstract class
+
+
+def _nearest(node: str) -> str:
+    """The node class that is spelt most like this."""
+    import difflib  # only a mistake needs it
+
+    names = {name.lower(): name for name in sorted(_libcst_names())}
+    near = difflib.get_close_matches(node.lower().replace("_", ""), names, n=1)
+    return names[near[0]] if near else ""

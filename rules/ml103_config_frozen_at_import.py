@@ -1,0 +1,152 @@
+"""ML103: see the class for the page.
+
+May not: judge scripts, or configuration that nothing changes after the import.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mllint.analysis.project import Found
+from mllint.analysis.startup.follow import value_reads
+from mllint.analysis.startup.frozen import CONFIG_WORDS, Frozen, candidates, used_elsewhere
+from mllint.analysis.startup.module_level import in_library, used_later
+from mllint.analysis.startup.mutability import Read
+from mllint.analysis.startup.sites import Site
+from mllint.analysis.startup.told import fitting, named, related
+from mllint.diagnostic import Diagnostic, Severity
+from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.analysis.context import Context
+
+#: Variables that a launcher, the shell or the machine sets once for a process.
+_OF_PROCESS = re.compile(
+    r"['\"](RANK|LOCAL_RANK|WORLD_SIZE|LOCAL_WORLD_SIZE|NODE_RANK|GROUP_RANK|MASTER_\w+|SLURM_\w+|OMPI_\w+|PMI_\w+|HOME|USER"
+    r"|HOSTNAME|PATH|PWD|TMPDIR|CUDA_HOME|CI|CONDA_PREFIX|VIRTUAL_ENV|XDG_\w+|CUDA_VISIBLE_DEVICES)['\"]"
+)
+
+
+class ConfigFrozenAtImport(Rule):
+    """A value taken from changeable configuration when a module is imported keeps what stood there then.
+
+    ## Why
+
+    In one project the layers asked `use_xla=should_use_xla()` while a module was being imported. The function that
+    updated the configuration ran later, so every layer took the other path, without an error and without a word in
+    the log. A module-level copy of a setting, and a default argument (evaluated when the `def` runs), do
+    the same: who changes the setting afterwards changes the setting, and not the copy.
+
+    The configuration counts as changeable where it is the environment, or where a function of the project assigns into
+    it. The finding shows the place of that assignment.
+
+    ## Bad
+
+    ```python
+    # file: study/switches.py
+    settings = {"use_xla": False}
+
+
+    def enable_xla():
+        settings["use_xla"] = True
+    # file: study/layers.py
+    from study.switches import settings
+
+    use_xla = settings["use_xla"]
+
+
+    def dense(x):
+        return compiled(x) if use_xla else eager(x)
+    # file: study/run.py
+    from study.layers import dense
+    ```
+
+    ## Good
+
+    ```python
+    # file: study/switches.py
+    settings = {"use_xla": False}
+
+
+    def enable_xla():
+        settings["use_xla"] = True
+    # file: study/layers.py
+    from study.switches import settings
+
+
+    def dense(x):
+        return compiled(x) if settings["use_xla"] else eager(x)
+    # file: study/run.py
+    from study.layers import dense
+    ```
+
+    ## Fix safety
+
+    There is no fix. Read the setting where it is used; for a default argument, take `None` and read it in the body.
+
+    ## Known limits
+
+    - Only modules that another module of the project imports, tests not counted, and only names that functions or classes
+      use.
+    - A name in upper case that was read from the environment is a switch that is meant to be set before the start; so
+      is a variable that belongs to the process (`RANK`, `HOME` and their like). Both are told at info level.
+    - Assignments at module level, in tests, and by a function that its own module calls at import do not make an object
+      changeable; nor does the one function that fills it when it is first needed.
+    - Whether an item of a dictionary changes is known only by its key.
+    - What is handed to a function or class from outside the project is not followed; nor are cached functions.
+
+    ## References
+
+    - <https://docs.python.org/3/faq/programming.html#why-are-default-values-shared-between-objects>
+    - <https://docs.python.org/3/library/os.html#os.environ>
+    """
+
+    meta = Meta(
+        code="ML103",
+        name="config-frozen-at-import",
+        severity=Severity.WARNING,
+        since="0.1.0",
+        triggers=(("environ", "getenv", "def", *CONFIG_WORDS),),
+        project=True,
+    )
+
+    def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
+        if ctx.syntax is None or ctx.index is None or ctx.project is None:
+            return
+        site = Site(ctx.absolute_path, ctx.index)
+        for frozen in candidates(ctx.syntax, site):
+            if not in_library(ctx) or not _is_used(frozen, ctx):
+                continue
+            reads = value_reads(frozen.value, site, ctx.project)
+            if reads and not ctx.project.writes(Found(ctx.absolute_path, frozen.name)):
+                yield _finding(frozen, reads, ctx)
+
+
+def _is_used(frozen: Frozen, ctx: Context) -> bool:
+    """Do functions or classes use the value?"""
+    assert ctx.syntax is not None and ctx.project is not None
+    if frozen.function or used_later(frozen.name, ctx.syntax):
+        return True
+    return used_elsewhere(frozen.name, ctx.absolute_path, ctx.project)
+
+
+def _finding(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> Diagnostic:
+    full, brief = named(reads)
+    what = f"the default of `{frozen.name}`" if frozen.function else f"`{frozen.name}`"
+    message = fitting(
+        f"{what} keeps {full} as it was when this module was imported",
+        f"{what} keeps {brief} as it was at import",
+        f"{what} keeps a setting as it was at import",
+        "this keeps a setting as it was at import",
+    )
+    return ctx.report(frozen.value, message, severity=_level(frozen, reads), related=related(reads, ctx))
+
+
+def _level(frozen: Frozen, reads: tuple[Read, ...]) -> Severity | None:
+    """Info for a switch that is meant to be set before the start."""
+    environment = all(each.is_environment for each in reads)
+    if environment and not frozen.function and frozen.name.isupper():
+        return Severity.INFO
+    return Severity.INFO if all(each.is_environment and _OF_PROCESS.search(each.shown) for each in reads) else None
