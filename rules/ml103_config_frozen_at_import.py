@@ -117,19 +117,21 @@ class ConfigFrozenAtImport(Rule):
             return
         site = Site(ctx.absolute_path, ctx.index)
         for frozen in candidates(ctx.syntax, site):
-            if not in_library(ctx) or not _is_used(frozen, ctx):
-                continue
-            reads = value_reads(frozen.value, site, ctx.project)
-            if reads and not ctx.project.writes(Found(ctx.absolute_path, frozen.name)):
+            reads = value_reads(frozen.value, site, ctx.project)  # first: most candidates end here, and cheaply
+            if reads and in_library(ctx) and _is_used(frozen, reads, ctx):
                 yield _finding(frozen, reads, ctx)
 
 
-def _is_used(frozen: Frozen, ctx: Context) -> bool:
-    """Do functions or classes use the value?"""
+def _is_used(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> bool:
+    """Do functions or classes use the value, and does nobody set it anew? Other files are searched only for what is
+    told above info level."""
     assert ctx.syntax is not None and ctx.project is not None
-    if frozen.function or used_later(frozen.name, ctx.syntax):
+    if frozen.function:
         return True
-    return used_elsewhere(frozen.name, ctx.absolute_path, ctx.project)
+    name, path = frozen.name, ctx.absolute_path
+    if not used_later(name, ctx.syntax) and (_level(frozen, reads) or not used_elsewhere(name, path, ctx.project)):
+        return False
+    return bool(_level(frozen, reads)) or not ctx.project.writes(Found(path, name))
 
 
 def _finding(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> Diagnostic:

@@ -160,7 +160,7 @@ def _message(hazard: Hazard, name: str, each: Application) -> str:
         return f"{what} is compiled at import with CUDA graphs (`{each.literal('mode')}`), which hold memory addresses"
     if hazard.kind == "static":
         end = "fails" if each.literal("fullgraph") is True else "runs eagerly"
-        return f"{what} is compiled at import with `dynamic=False`: past 8 shapes, whoever's they are, it {end}"
+        return f"{what} is compiled at import with `dynamic=False`: past 8 shapes it {end}"
     if hazard.kind == "xla":
         return f"{what} is made at import with XLA and no `input_signature`: it compiles again for each shape"
     return f"{what} compiles at its first call, not here, so the `except` around it hardly ever runs"

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mllint.analysis.context import Context
+from mllint.analysis.index import FileIndex
+from mllint.analysis.project import Project
 from mllint.analysis.triggers import Gate
 from mllint.checking.engine import check
 from mllint.checking.packs import builtin_rules
@@ -101,6 +103,39 @@ def test_a_crashing_rule_is_a_finding_and_the_others_go_on() -> None:
     crash = report.diagnostics[0]
     assert "ML991" in crash.message and "RuntimeError" in crash.message
     assert crash.why == "RuntimeError: no such luck"
+
+
+class RaisesEarly(Raises):
+    """Crashes when it is asked whether it wants to see a file."""
+
+    meta = Meta(code="ML992", name="raises-early", severity=Severity.WARNING, since="0.1.0")
+
+    def narrow(self, index: FileIndex) -> bool:
+        raise RuntimeError("no such luck")
+
+
+class RaisesReaching(RaisesEarly):
+    """Crashes when it is asked which files other files reach."""
+
+    meta = Meta(
+        code="ML993", name="raises-reaching", severity=Severity.WARNING, since="0.1.0",
+        triggers=(("never there",),), project_triggers=(("bad",),), project=True,
+    )  # fmt: skip
+
+    def narrow(self, index: FileIndex) -> bool:
+        return True
+
+    def reached(self, project: Project) -> frozenset[str]:
+        raise RuntimeError("no such luck")
+
+
+@pytest.mark.parametrize("rule", [RaisesEarly(), RaisesReaching()], ids=["narrow", "reached"])
+def test_a_rule_may_crash_wherever_it_is_asked(rule: Rule) -> None:
+    files = frozenset({"/p/a.py", "/p/b.py"})
+    project = Project("/p", files, lambda path: None, lambda path: None, lambda triggers: files)
+    report = check(source("bad = f()\n"), rule_set(rule, NamedBad()), project, "/p/a.py")
+    assert [found.code for found in report.diagnostics] == ["ML002", "ML990"]
+    assert rule.meta.code in report.diagnostics[0].message
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ import libcst
 import pytest
 from click.testing import CliRunner
 
+import mllint.analysis.syntax
 import mllint.analysis.walk
 import mllint.checking.look as look
 import mllint.checking.projects as projects
@@ -68,6 +69,13 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
         return below(node)
 
     monkeypatch.setattr(ast, "iter_child_nodes", walked)
+    direct = mllint.analysis.syntax.parts
+
+    def parts(node: ast.AST) -> list[ast.AST]:
+        counted.nodes["ast"] += 1
+        return direct(node)
+
+    monkeypatch.setattr(mllint.analysis.syntax, "parts", parts)
     children = mllint.analysis.walk.children
 
     def lossless(node: libcst.CSTNode) -> list[libcst.CSTNode]:

@@ -139,4 +139,5 @@ def test_broad_excepts() -> None:
         ("mllint.checking.look", "Exception"),
         ("mllint.checking.look", "Exception"),
         ("mllint.checking.packs", "(Exception, SystemExit)"),
+        ("mllint.checking.ruleset", "Exception"),
     ]

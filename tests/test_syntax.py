@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -81,6 +83,16 @@ def test_what_runs_at_import() -> None:
 def test_expressions_of_a_statement_stop_at_nested_ones() -> None:
     (loop,) = syntax("for x in a(b):\n    c(d)\n").statements(ast.For)
     assert [ast.unparse(node) for node in expressions(loop)] == ["x", "a(b)", "a", "b"]
+
+
+def test_every_expression_belongs_to_one_statement() -> None:
+    for path in sorted(Path(json.__file__).parent.parent.glob("*.py"))[:60]:
+        read = Syntax(ast.parse(path.read_bytes()))
+        kinds = {type(node) for node in ast.walk(read.module) if isinstance(node, (ast.stmt, ast.ExceptHandler))}
+        found = [node for statement in read.statements(*kinds, ast.match_case) for node in expressions(statement)]
+        expected = [node for node in ast.walk(read.module) if isinstance(node, ast.expr)]
+        assert len(found) == len(set(found)) == len(expected), path
+        assert set(found) == set(expected), path
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Module)
 
 #: The fields that hold blocks, in the order in which they stand in a file.
 _BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
+_LAST_FIRST = _BLOCKS[::-1]
 
 
 class Syntax:
@@ -33,22 +34,26 @@ class Syntax:
         self.module = module
         self._parents: dict[ast.AST, ast.AST] = {}
         self._by_kind: dict[type[ast.AST], list[ast.AST]] = {}
-        parents, by_kind = self._parents, self._by_kind
+        self._place: dict[ast.AST, int] = {}
+        self._at_import: list[ast.stmt] | None = None
+        parents, by_kind, place = self._parents, self._by_kind, self._place
         pending: list[ast.AST] = [module]
         while pending:
             node = pending.pop()
-            for field in _BLOCKS:
-                for child in _children(node, field):
-                    parents[child] = node
-                    kind = type(child)
-                    if kind in by_kind:
-                        by_kind[kind].append(child)
-                    else:
-                        by_kind[kind] = [child]
-                    if kind not in _FLAT:
-                        pending.append(child)
-        self._ordered: set[type[ast.AST]] = set()
-        self._at_import: list[ast.stmt] | None = None
+            kind = type(node)
+            place[node] = len(place)
+            if kind in by_kind:
+                by_kind[kind].append(node)
+            else:
+                by_kind[kind] = [node]
+            if kind in _FLAT:
+                continue
+            for field in _LAST_FIRST:
+                block = getattr(node, field, None)
+                if type(block) is list:
+                    for child in block:
+                        parents[child] = node
+                    pending += block[::-1]
 
     @overload
     def statements(self, first: type[One], /) -> list[One]: ...
@@ -61,16 +66,10 @@ class Syntax:
 
     def statements(self, *kinds: type[ast.AST]) -> list[Any]:
         """All statements of these classes, in the order of the file."""
-        found: list[Any] = []
-        for kind in kinds:
-            nodes = self._by_kind.get(kind, [])
-            if kind not in self._ordered:
-                nodes.sort(key=_position)
-                self._ordered.add(kind)
-            found += nodes
-        if len(kinds) > 1:
-            found.sort(key=_position)
-        return found
+        if len(kinds) == 1:
+            return list(self._by_kind.get(kinds[0], ()))
+        found = [node for kind in kinds for node in self._by_kind.get(kind, ())]
+        return sorted(found, key=self._place.__getitem__)
 
     def at_import(self) -> list[ast.stmt]:
         """The statements that run when the module is imported, conditional ones included; bodies of classes and
@@ -117,13 +116,13 @@ class Syntax:
 
 def inside(scope: ast.AST) -> Iterator[ast.stmt]:
     """The statements of a function or class in the order of the file, but for those of definitions in it."""
-    pending: list[ast.AST] = [child for field in reversed(_BLOCKS) for child in reversed(_children(scope, field))]
+    pending: list[ast.AST] = [child for field in _LAST_FIRST for child in reversed(_children(scope, field))]
     while pending:
         node = pending.pop()
         if isinstance(node, ast.stmt):
             yield node
         if not isinstance(node, _SCOPES):
-            pending += [child for field in reversed(_BLOCKS) for child in reversed(_children(node, field))]
+            pending += [child for field in _LAST_FIRST for child in reversed(_children(node, field))]
 
 
 def expressions(statement: ast.AST) -> Iterator[ast.expr]:
@@ -131,25 +130,41 @@ def expressions(statement: ast.AST) -> Iterator[ast.expr]:
     pending: list[ast.AST] = [statement]
     while pending:
         node = pending.pop()
-        children = [
-            child
-            for child in ast.iter_child_nodes(node)
-            if not isinstance(child, (ast.stmt, ast.ExceptHandler, ast.match_case))
-        ]
-        pending.extend(reversed(children))
         if isinstance(node, ast.expr):
             yield node
+        below = parts(node)
+        below.reverse()
+        pending += below
+
+
+#: Fields that hold no expressions, or (of statements) blocks.
+_BARE = frozenset({"ctx", "op", "ops", "type_comment", "kind", "conversion", "n", "s"})
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+
+
+def parts(node: ast.AST) -> list[ast.AST]:
+    """The expressions, arguments, clauses and patterns directly below a node, in the order of the file, and no
+    statements: half the time of ``ast.iter_child_nodes``."""
+    kind = type(node)
+    names = _FIELDS.get(kind)
+    if names is None:
+        blocks = () if issubclass(kind, (ast.expr, ast.match_case)) else _BLOCKS
+        skipped = {"body"} if kind is ast.match_case else _BARE | {*blocks}
+        names = _FIELDS[kind] = tuple(name for name in kind._fields if name not in skipped)
+    found: list[ast.AST] = []
+    for name in names:
+        value = getattr(node, name, None)
+        if isinstance(value, ast.AST):
+            found.append(value)
+        elif type(value) is list:
+            found += [item for item in value if isinstance(item, ast.AST)]
+    return found
 
 
 def _children(node: ast.AST, field: str) -> list[ast.AST]:
     """The statements in one block of a node; a lambda's body is no block."""
     block = getattr(node, field, None)
     return block if type(block) is list else []
-
-
-def _position(node: ast.AST) -> tuple[int, int]:
-    first = node.pattern if isinstance(node, ast.match_case) else node
-    return first.lineno, first.col_offset  # type: ignore[attr-defined]
 
 
 #: Statements without a block: nothing below them to look for.
@@ -173,4 +188,4 @@ _FLAT = frozenset(
     }
 )
 
-__all__ = ["Scope", "Syntax", "expressions", "inside"]
+__all__ = ["Scope", "Syntax", "expressions", "inside", "parts"]

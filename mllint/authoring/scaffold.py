@@ -28,7 +28,6 @@ from mllint.rule import Diagnostic, Meta, Rule, Severity
 
 if TYPE_CHECKING:
     import libcst
-
     from mllint.analysis.context import Context
 
 

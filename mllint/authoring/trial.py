@@ -49,7 +49,7 @@ def try_pack(pack: Path, fixtures: Path | None = None) -> tuple[Trial, ...]:
         )
         for case in cases
     ]
-    return (*trials, *_left_over(cases))
+    return (*trials, *(_left_over(cases) if pack.is_dir() else ()))
 
 
 def _failure(check: object, case: RuleCase) -> str:
@@ -67,7 +67,7 @@ def _failure(check: object, case: RuleCase) -> str:
 def _left_over(cases: Sequence[RuleCase]) -> Iterable[Trial]:
     """A failing trial for each fixture folder that belongs to no rule."""
     for parent in sorted({case.folder.parent for case in cases}):
-        for folder in sorted(parent.glob("*/")):
+        for folder in sorted(path for path in parent.glob("*") if path.is_dir()):
             if folder.name not in {case.folder.name for case in cases} and not folder.name.startswith((".", "_")):
                 failure = f"{folder}: no rule file has this name; rename the folder or remove it"
                 yield Trial("", folder.name, (Verdict("every folder of fixtures has its rule", failure),))

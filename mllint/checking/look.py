@@ -16,7 +16,7 @@ from mllint.analysis.project import Project, ProjectNeeded
 from mllint.analysis.syntax import Syntax
 from mllint.analysis.words import Words, words_of
 from mllint.checking.faults import crash, syntax_error, unreadable_tree
-from mllint.checking.ruleset import RuleSet
+from mllint.checking.ruleset import RuleSet, crash_of
 from mllint.checking.yields import check_yielded, lazily, usable
 from mllint.diagnostic import Diagnostic
 from mllint.lazy import cst
@@ -38,6 +38,7 @@ class Look:
     found: dict[str, list[Diagnostic]] = field(default_factory=dict)
     asking: set[str] = field(default_factory=set)
     own: list[Diagnostic] = field(default_factory=list)
+    narrowed: set[str] = field(default_factory=set)
     words: Words | None = None
 
     def diagnostics(self) -> list[Diagnostic]:
@@ -61,11 +62,26 @@ def _run(look: Look, woken: list[Rule]) -> None:
     tree = parse(source)
     if isinstance(tree, SyntaxFault):
         look.own += syntax_error(source, rules, tree)
-    elif woken:
+    elif not woken:
+        fault = too_deep(source)
+        look.own += syntax_error(source, rules, fault) if fault is not None else ()
+    else:
         syntax = Syntax(tree)
         index = build_index(syntax, look.absolute or source.path)
         look.words = words_of(source.data, index)
-        _ask(look, [rule for rule in woken if rule.narrow(index)], syntax, index)
+        for rule in woken:
+            _collect(look, rule, _narrowing(look, rule, index))
+        _ask(look, [rule for rule in woken if rule.meta.code in look.narrowed], syntax, index)
+
+
+def _narrowing(look: Look, rule: Rule, index: FileIndex) -> Iterator[Diagnostic]:
+    """Yields nothing; whether a rule wants to see the file is noted, and what it raises over it is its crash."""
+    error = crash_of(rule, look.project) if isinstance(look.project, Project) else None
+    if error is not None:
+        raise error
+    if rule.narrow(index):
+        look.narrowed.add(rule.meta.code)
+    yield from ()
 
 
 def _ask(look: Look, woken: Sequence[Rule], syntax: Syntax, index: FileIndex) -> None:

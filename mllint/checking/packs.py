@@ -24,7 +24,6 @@ from mllint.checking.rule_faults import foreign_fault, rule_fault
 from mllint.checking.withheld import withheld_rules
 from mllint.rule import Rule
 
-
 #: The virtual package of the built-in rules.
 _BUILTIN = "mllint_rules"
 

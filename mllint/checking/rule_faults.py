@@ -10,7 +10,7 @@ from functools import cache
 
 from mllint.checking.select import FAMILIES
 from mllint.diagnostic import Safety, Severity
-from mllint.rule import Meta, Rule, reads_commands, reads_files, reads_kernels, visited_nodes
+from mllint.rule import Meta, Option, Rule, reads_commands, reads_files, reads_kernels, visited_nodes
 
 #: Two or more capital letters and three digits: no code is the beginning of another one.
 CODE = re.compile(r"[A-Z]{2,}\d{3}")
@@ -45,6 +45,8 @@ def meta_fault(meta: Meta) -> str:
     for field in ("since", "confidence"):
         if not isinstance(getattr(meta, field), str):
             return f"{field} {getattr(meta, field)!r} must be a string"
+    if not isinstance(meta.options, tuple) or not all(isinstance(option, Option) for option in meta.options):
+        return f"options {meta.options!r} must be a tuple of `Option`"
     for field in ("triggers", "project_triggers"):
         if not _are_triggers(getattr(meta, field)):
             return f'{field} must be groups of phrases, as in `(("torch.save",), ("open", "write"))`: tuples in a tuple'

@@ -115,9 +115,20 @@ class RuleSet:
 
 
 def _reach(rule: Rule, project: Project) -> frozenset[str]:
-    """`Rule.reached`, remembered by the project."""
+    """`Rule.reached`, remembered by the project. A rule that crashes over it reaches every file, to be told there."""
     key = f"reached by {rule.meta.code}"
     known = project.memory.get(key)
     if not isinstance(known, frozenset):
-        known = project.memory[key] = rule.reached(project)
+        try:
+            known = rule.reached(project)
+        except Exception as error:  # noqa: BLE001  # somebody's plug-in; `crash_of` hands the error on
+            known = project.files
+            project.memory[f"crash of {rule.meta.code}"] = error
+        project.memory[key] = known
     return known
+
+
+def crash_of(rule: Rule, project: Project) -> Exception | None:
+    """What a rule raised when it was asked which files it reaches."""
+    error = project.memory.get(f"crash of {rule.meta.code}")
+    return error if isinstance(error, Exception) else None

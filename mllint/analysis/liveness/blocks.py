@@ -52,10 +52,11 @@ def own_nodes(nodes: Iterable[ast.AST], without: Collection[ast.AST] = ()) -> It
 
 def bound_names(nodes: Iterable[ast.AST], without: Collection[ast.AST] = ()) -> frozenset[str]:
     """The names that some code of one scope binds, deletes or declares."""
-    return frozenset(name for node in own_nodes(nodes, without) for name in _bound_by(node))
+    return frozenset(name for node in own_nodes(nodes, without) for name in bound_by(node))
 
 
-def _bound_by(node: ast.AST) -> Iterable[str]:
+def bound_by(node: ast.AST) -> Iterable[str]:
+    """The names that one node binds by itself."""
     if isinstance(node, ast.Name):
         return () if isinstance(node.ctx, ast.Load) else (node.id,)
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
@@ -108,6 +109,7 @@ def _shows(function: ast.expr) -> bool:
 
 __all__ = [
     "block_leaves",
+    "bound_by",
     "bound_names",
     "is_empty",
     "leaves",

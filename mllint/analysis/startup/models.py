@@ -89,8 +89,8 @@ _WRAPPERS = frozenset(
 #: Packages that only build what is named above.
 _KNOWN = re.compile(
     r"(torch|torchvision|torchaudio|numpy|tensorflow|keras|tf_keras|jax|flax|transformers|diffusers|timm|os|sys|re|typing"
-    r"|typing_extensions|collections|functools|itertools|logging|pathlib|enum|dataclasses|pandas|scipy|sklearn|argparse|abc)"
-    r"(\.|$)"
+    r"|typing_extensions|collections|functools|itertools|logging|pathlib|enum|dataclasses|pandas|scipy|sklearn|argparse|abc"
+    r"|types|importlib|pydantic|typer|click|packaging|attr|attrs|unittest|sqlalchemy|huggingface_hub|[A-Z]\w*Error)(\.|$)"
 )
 
 #: Words in the names of what builds a model, of what is built, or of a base class: nothing else is asked about.
