@@ -9,9 +9,10 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mllint.analysis.names import dotted_name
 from mllint.analysis.startup.follow import reads_on_the_way
 from mllint.analysis.startup.models import BUILDER_WORDS, MODEL_WORDS, built, kept_calls, may_build
-from mllint.analysis.startup.module_level import bound, defaults, imported, in_library
+from mllint.analysis.startup.module_level import defaults, imported, in_library
 from mllint.analysis.startup.sites import Site
 from mllint.analysis.startup.told import fitting, named, related
 from mllint.diagnostic import Diagnostic, Severity
@@ -138,8 +139,14 @@ def _kept(ctx: Context, site: Site) -> Iterator[tuple[str, ast.Call]]:
             for parameter, default in defaults(statement):
                 yield from ((parameter.arg, call) for call in kept_calls(default, site))
         elif isinstance(statement, (ast.Assign, ast.AnnAssign)) and statement.value is not None:
-            name, value = bound(statement) or ("", statement.value)
-            yield from ((name, call) for call in kept_calls(value, site))
+            first = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+            name = dotted_name(first)
+            yield from ((name, call) for call in kept_calls(statement.value, site))
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            add = statement.value.func
+            if isinstance(add, ast.Attribute) and add.attr == "append":
+                for value in statement.value.args:
+                    yield from ((dotted_name(add.value), call) for call in kept_calls(value, site))
 
 
 def _finding(target: str, call: ast.Call, site: Site, ctx: Context) -> Diagnostic:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mllint.analysis.project import Found
 from mllint.analysis.startup.follow import value_reads
-from mllint.analysis.startup.frozen import CONFIG_WORDS, Frozen, candidates, used_elsewhere
+from mllint.analysis.startup.frozen import CONFIG_WORDS, Frozen, candidates, is_value, rebound, used_elsewhere
 from mllint.analysis.startup.module_level import in_library, used_later
 from mllint.analysis.startup.mutability import Read
 from mllint.analysis.startup.sites import Site
@@ -38,6 +38,9 @@ class ConfigFrozenAtImport(Rule):
     updated the configuration ran later, so every layer took the other path, without an error and without a word in
     the log. A module-level copy of a setting, and a default argument (evaluated when the `def` runs), do
     the same: who changes the setting afterwards changes the setting, and not the copy.
+
+    A class attribute and `from settings import use_xla` copy in the same way: when a function rebinds the name
+    in its module, the importer keeps the value from before.
 
     The configuration counts as changeable where it is the environment, or where a function of the project assigns into
     it. The finding shows the place of that assignment.
@@ -89,7 +92,8 @@ class ConfigFrozenAtImport(Rule):
     ## Known limits
 
     - Only modules that another module of the project imports, tests not counted, and only names that functions or classes
-      use.
+      use. A name that a `from` import copies counts in a script too.
+    - A class attribute that is read from the environment counts as a field with a default.
     - A name in upper case that was read from the environment is a switch that is meant to be set before the start; so
       is a variable that belongs to the process (`RANK`, `HOME` and their like). Both are told at info level.
     - Assignments at module level, in tests, and by a function that its own module calls at import do not make an object
@@ -117,16 +121,48 @@ class ConfigFrozenAtImport(Rule):
             return
         site = Site(ctx.absolute_path, ctx.index)
         for frozen in candidates(ctx.syntax, site):
+            if frozen.value is None:
+                yield from _copy(frozen, site, ctx)
+                continue
             reads = value_reads(frozen.value, site, ctx.project)  # first: most candidates end here, and cheaply
+            if frozen.owner and all(each.is_environment for each in reads):
+                continue  # fields of settings classes are read from the environment on purpose
             if reads and in_library(ctx) and _is_used(frozen, reads, ctx):
                 yield _finding(frozen, reads, ctx)
+
+
+def _copy(frozen: Frozen, site: Site, ctx: Context) -> Iterator[Diagnostic]:
+    """A name that a ``from`` import copied, and that its module binds anew later."""
+    assert ctx.syntax is not None and ctx.project is not None
+    word = re.escape(frozen.name.encode())
+    plain, other = rb"(?<![\w.@'\"])%s\b(?!\s*[=:])" % word, rb"@%s\b|(?<![\w.])%s\s*[(.\[]" % (word, word)
+    # The bytes first: the import itself is one mention. In transformers this leaves NNN of 3,118 names.
+    if len(re.findall(plain, ctx.source.data)) < 2 or re.search(other, ctx.source.data):
+        return
+    if not is_value(frozen.name, ctx.syntax) or not used_later(frozen.name, ctx.syntax):
+        return
+    written = rebound(frozen.name, site, ctx.project)
+    if written is None or ctx.project.is_test(ctx.absolute_path):
+        return
+    place = frozen.place
+    start, end = (ctx.source.offset(place.lineno, at or 0) for at in (place.col_offset, place.end_col_offset))
+    read = Read(frozen.name, ctx.absolute_path, place.lineno, written)
+    yield ctx.report(
+        (start, end),
+        fitting(
+            f"this import copies `{frozen.name}`; what `{written.function}` assigns later does not arrive here",
+            f"this import copies `{frozen.name}`, which changes later",
+            "this import copies a setting that changes later",
+        ),
+        related=related([read], ctx),
+    )
 
 
 def _is_used(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> bool:
     """Do functions or classes use the value, and does nobody set it anew? Other files are searched only for what is
     told above info level."""
     assert ctx.syntax is not None and ctx.project is not None
-    if frozen.function:
+    if frozen.function or frozen.owner:
         return True
     name, path = frozen.name, ctx.absolute_path
     if not used_later(name, ctx.syntax) and (_level(frozen, reads) or not used_elsewhere(name, path, ctx.project)):
@@ -143,6 +179,7 @@ def _finding(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> Diagnosti
         f"{what} keeps a setting as it was at import",
         "this keeps a setting as it was at import",
     )
+    assert frozen.value is not None
     return ctx.report(frozen.value, message, severity=_level(frozen, reads), related=related(reads, ctx))
 
 

@@ -9,12 +9,14 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mllint.analysis.compiled.words import TENSORFLOW, TORCH_COMPILE
 from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.compiled.applications import Application
     from mllint.analysis.compiled.hazards import Hazard
+    from mllint.analysis.compiled.literals import Function
     from mllint.analysis.context import Context
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -93,7 +95,7 @@ class ModuleLevelCompiledFunction(Rule):
 
     - <https://www.tensorflow.org/guide/function#controlling_retracing>
     - <https://docs.pytorch.org/docs/stable/generated/torch.compile.html>
-    - <https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_cudagraph_trees.html>
+    - <https://docs.pytorch.org/docs/stable/torch.compiler_cudagraph_trees.html>
     """
 
     meta = Meta(
@@ -101,7 +103,7 @@ class ModuleLevelCompiledFunction(Rule):
         name="module-level-compiled-function",
         severity=Severity.WARNING,
         since="0.1.0",
-        triggers=(("torch", "tensorflow"), ("compile", ".function", "import function", "script")),
+        triggers=(("torch", "tensorflow"), (*TORCH_COMPILE, *TENSORFLOW, "jit")),
         fix=Safety.UNSAFE,
         project=True,
     )
@@ -186,16 +188,26 @@ def _is_of_a_type(each: Application, ctx: Context) -> bool:
     return not any(known.qualname == written and known.kind == "function" for known in ctx.index.definitions)
 
 
+def _defined(each: Application, ctx: Context) -> Function | None:
+    """The function that is compiled, if this module defines it at its top, once."""
+    assert ctx.syntax is not None
+    if isinstance(each.target, _FUNCTIONS):
+        return each.target
+    name = each.target.id if isinstance(each.target, ast.Name) else ""
+    found = [node for node in ctx.syntax.module.body if isinstance(node, _FUNCTIONS) and node.name == name]
+    return found[0] if len(found) == 1 else None
+
+
 def _python_values(each: Application, ctx: Context) -> tuple[str, int] | None:
     """The parameter of a `tf.function` that gets most different literals in the project, and how many."""
     from mllint.analysis.compiled.literals import calls_of, differing, passed
     from mllint.analysis.names import dotted_name
     from mllint.analysis.project import Found
 
-    project, function = ctx.project, each.target
-    if each.compiler != "tf.function" or project is None or not isinstance(function, _FUNCTIONS):
+    project, function, name = ctx.project, _defined(each, ctx), _bound_name(each)
+    if each.compiler != "tf.function" or project is None or function is None:
         return None
-    own = Found(ctx.absolute_path, function.name)
+    own = Found(ctx.absolute_path, name)
     calls = []
     for path in (ctx.absolute_path, *project.importers(ctx.absolute_path)):
         syntax, index = project.syntax(path), project.index(path)
@@ -203,7 +215,7 @@ def _python_values(each: Application, ctx: Context) -> tuple[str, int] | None:
             continue
         for statement, call in calls_of(syntax):
             dotted = dotted_name(call.func)
-            if dotted.rpartition(".")[2] != function.name and index.dotted(dotted).rpartition(".")[2] != function.name:
+            if name not in (dotted.rpartition(".")[2], index.dotted(dotted).rpartition(".")[2]):
                 continue
             if project.resolve(index.dotted(dotted), path) == own:
                 calls.append(passed(function, statement, call, syntax))

@@ -9,6 +9,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mllint.analysis.compiled.words import EXPORTS, JIT, LIBRARIES, TENSORFLOW, TORCH_COMPILE
 from mllint.diagnostic import Diagnostic, Related, Severity
 from mllint.rule import Meta, Rule
 
@@ -87,7 +88,8 @@ class TracedCodeReadsMutableState(Rule):
     ## Known limits
 
     - Looked at are the traced functions of this file, what is defined in them, the functions and methods of the same
-      file that they call, and `forward` where a class of the file is traced. Calls into other files are not followed.
+      file that they call, and `forward` where a class of the file is traced. Of functions in other files only what
+      they return is followed.
     - In `torch.compile` only the environment counts: Dynamo guards or replays the rest. `os.getenv` and `in os.environ`
       are kept for good (seen with torch 2.13); `os.environ["X"]` and `os.environ.get` are guarded there, but not
       promised to be, so they are warnings.
@@ -109,10 +111,7 @@ class TracedCodeReadsMutableState(Rule):
         name="traced-code-reads-mutable-state",
         severity=Severity.ERROR,
         since="0.1.0",
-        triggers=(
-            ("torch", "tensorflow", "jax", "equinox", "flax"),
-            (".function", "import function", "jit", "trace", "export", "compile", "graph", "pmap"),
-        ),
+        triggers=(LIBRARIES, (*TENSORFLOW, *TORCH_COMPILE, *JIT, *EXPORTS)),
         project=True,
     )
 
@@ -120,8 +119,8 @@ class TracedCodeReadsMutableState(Rule):
         from mllint.analysis.compiled.applications import applications
         from mllint.analysis.compiled.trace_state import states
         from mllint.analysis.compiled.traced import traced_bodies
-        from mllint.analysis.words import is_test
         from mllint.analysis.startup.sites import Site
+        from mllint.analysis.words import is_test
 
         if ctx.syntax is None or ctx.index is None or is_test("/" + ctx.source.path):
             return
@@ -141,6 +140,7 @@ class TracedCodeReadsMutableState(Rule):
                     yield _finding(state, traced, ctx, None if _is_kept(state.node, ctx) else Severity.WARNING)
         for traced in strict:
             yield from _settings(traced, site, seen, ctx)
+            yield from _asked_elsewhere(traced, site, seen, ctx)
 
 
 def _is_kept(node: ast.AST, ctx: Context) -> bool:
@@ -178,6 +178,28 @@ def _settings(traced: Traced, site: Site, seen: set[ast.AST], ctx: Context) -> I
         message = f"`{read.shown}` is read only while `{traced.name}` is traced"
         places = (*_traced_here(traced, ctx), *related([read], ctx))
         yield ctx.report(read.node, fitting(message + by, message + ", and changes later", message), related=places)
+
+
+def _asked_elsewhere(traced: Traced, site: Site, seen: set[ast.AST], ctx: Context) -> Iterator[Diagnostic]:
+    """Calls of functions in other files that return what the environment, or a changing object, says."""
+    from mllint.analysis.compiled.trace_state import site_inside
+    from mllint.analysis.compiled.traced import traced_nodes
+    from mllint.analysis.startup.follow import value_reads
+    from mllint.analysis.startup.told import fitting, related
+
+    assert ctx.syntax is not None
+    here = site_inside(traced, ctx.syntax, site)
+    here = here.within(traced.body) if isinstance(traced.body, _FUNCTIONS) else here
+    for node in traced_nodes(traced):
+        if ctx.project is None or not isinstance(node, ast.Call) or node in seen or not here.dotted(node.func):
+            continue
+        reads = [read for read in value_reads(node, here, ctx.project) if read.via and read.path != ctx.absolute_path]
+        if reads:
+            seen.add(node)
+            message = f"`{ast.unparse(node.func)}` reads `{reads[0].shown}`, but only while `{traced.name}` is traced"
+            brief = f"this call reads `{reads[0].shown}` only while the code is traced"
+            places = (*_traced_here(traced, ctx), *related(reads, ctx))
+            yield ctx.report(node, fitting(message, brief), related=places)
 
 
 def _reads(traced: Traced, site: Site, ctx: Context) -> Iterator[Read]:

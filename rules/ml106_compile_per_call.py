@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mllint.analysis.compiled.words import JIT, LIBRARIES, TENSORFLOW, TORCH_COMPILE
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
@@ -110,9 +111,9 @@ class CompilePerCall(Rule):
         severity=Severity.WARNING,
         since="0.1.0",
         triggers=(
-            ("torch", "tensorflow", "jax", "equinox", "flax"),
-            ("compile", ".function", "import function", "jit", "pmap", "symbolic_trace"),
-            ("for ", "while ", "forward", "_step", "compute_loss"),
+            LIBRARIES,
+            (*TENSORFLOW, *TORCH_COMPILE, *JIT),
+            ("for ", "while ", "forward", "_step", "compute_loss", "def step"),
         ),
     )
 
@@ -180,8 +181,10 @@ def _inside_compiled(each: Application, found: list[Application], ctx: Context) 
 
 def _has_cache(function: Function, ctx: Context) -> bool:
     """Is the function decorated to remember its results?"""
-    return any("cache" in ast.unparse(decorator).lower() or "memo" in ast.unparse(decorator).lower()
-               for decorator in function.decorator_list)
+    return any(
+        "cache" in ast.unparse(decorator).lower() or "memo" in ast.unparse(decorator).lower()
+        for decorator in function.decorator_list
+    )
 
 
 def _is_kept(each: Application, ctx: Context) -> bool:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from mllint.analysis.compiled.words import JIT, LIBRARIES, TENSORFLOW, TORCH_COMPILE
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
@@ -89,7 +90,7 @@ class SilentCompileFallback(Rule):
     ## References
 
     - <https://docs.pytorch.org/docs/stable/generated/torch.compile.html>
-    - <https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_troubleshooting.html>
+    - <https://docs.pytorch.org/docs/stable/torch.compiler_troubleshooting.html>
     """
 
     meta = Meta(
@@ -98,9 +99,9 @@ class SilentCompileFallback(Rule):
         severity=Severity.WARNING,
         since="0.1.0",
         triggers=(
-            (_SWITCH, _VARIABLE, "compile", "jit", ".function", "import function", "pmap"),
+            (_SWITCH, _VARIABLE, *TORCH_COMPILE, *TENSORFLOW, *JIT),
             (_SWITCH, _VARIABLE, "except", "suppress"),
-            (_VARIABLE, "torch", "tensorflow", "jax", "equinox", "flax", "dynamo"),
+            (_VARIABLE, "dynamo", *LIBRARIES),
         ),
     )
 
@@ -202,13 +203,17 @@ def _swallowed(ctx: Context) -> Iterator[Diagnostic]:
             continue
         if outlives(each, by, ctx.syntax):
             seen.add(by)
-            yield ctx.report(_head(by, ctx), f"a failed `{each.written}` is swallowed here: the code then runs eagerly unseen")
+            yield ctx.report(
+                _head(by, ctx), f"a failed `{each.written}` is swallowed here: the code then runs eagerly unseen"
+            )
     for statement, written in _used(compiled_names(found), ctx):
         by = swallower(statement, ctx.syntax, ctx.name)
         if isinstance(by, ast.ExceptHandler) and by not in seen and _computes(by):
             seen.add(by)
             name = written if len(written) <= 40 else "it"
-            yield ctx.report(_head(by, ctx), f"a failure of compiled `{name}` is swallowed here, and eager code takes over")
+            yield ctx.report(
+                _head(by, ctx), f"a failure of compiled `{name}` is swallowed here, and eager code takes over"
+            )
 
 
 def _used(names: frozenset[str], ctx: Context) -> Iterator[tuple[ast.stmt, str]]:

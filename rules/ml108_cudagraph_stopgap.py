@@ -6,15 +6,18 @@ May not: flag a stop-gap where no compilation that records CUDA graphs is in sig
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from mllint.analysis.compiled.words import CUDA_GRAPHS
+from mllint.analysis.names import dotted_name
 from mllint.diagnostic import Diagnostic, Related, Severity
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.compiled.applications import Application
     from mllint.analysis.context import Context
+    from mllint.analysis.index import FileIndex
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _CALLED = ("forward", "__call__", "call")
@@ -87,7 +90,7 @@ class CudagraphStopgap(Rule):
     ## References
 
     - <https://docs.pytorch.org/docs/stable/generated/torch.compiler.cudagraph_mark_step_begin.html>
-    - <https://docs.pytorch.org/docs/stable/user_guide/torch_compiler/torch.compiler_cudagraph_trees.html>
+    - <https://docs.pytorch.org/docs/stable/torch.compiler_cudagraph_trees.html>
     """
 
     meta = Meta(
@@ -97,7 +100,7 @@ class CudagraphStopgap(Rule):
         since="0.1.0",
         triggers=(
             ("cudagraph_mark_step_begin", "triton.cudagraphs", "clone"),
-            ("cudagraph", "graph", "GRAPH", "Graph"),
+            CUDA_GRAPHS,
             ("torch",),
         ),
         project=True,
@@ -122,9 +125,9 @@ class CudagraphStopgap(Rule):
         for node, message in working_around:
             yield ctx.report(node, message, related=related)
         if own and repeated:
-            for node in switches:
-                message = "CUDA graphs are off beside a compilation that asks for them: it runs several times a step"
-                yield ctx.report(node, message, related=related)
+            message = "CUDA graphs are off beside a compilation that asks for them: it runs several times a step"
+            for switch in switches:
+                yield ctx.report(switch, message, related=related)
 
 
 def _marks(ctx: Context) -> list[tuple[ast.stmt, ast.Call]]:
@@ -152,9 +155,7 @@ def _switches(ctx: Context) -> list[ast.expr | ast.stmt]:
     return list(switches_off(ctx.syntax, ctx.name)) if b"triton.cudagraphs" in ctx.source.data else []
 
 
-def _needless(
-    marks: list[tuple[ast.stmt, ast.Call]], repeated: bool, ctx: Context
-) -> Iterator[tuple[ast.expr, str]]:
+def _needless(marks: list[tuple[ast.stmt, ast.Call]], repeated: bool, ctx: Context) -> Iterator[tuple[ast.expr, str]]:
     """Marks that are made more than once a step, or where the network is and not the loop."""
     from mllint.analysis.compiled import cudagraphs
 
@@ -177,7 +178,6 @@ def _graphs_elsewhere(ctx: Context) -> bool:
     """Does a file that imports this one, or that this one imports, compile with CUDA graphs? Tests are left out."""
     from mllint.analysis.compiled.applications import applications
     from mllint.analysis.compiled.cudagraphs import makes_graphs
-    from mllint.analysis.names import dotted_name
 
     project = ctx.project
     if project is None:
@@ -189,10 +189,15 @@ def _graphs_elsewhere(ctx: Context) -> bool:
         syntax, index, data = project.syntax(path), project.index(path), project.load_bytes(path)
         if syntax is None or index is None or data is None or project.is_test(path):
             continue
-        found = applications(syntax, data, index.aliases, lambda node, index=index: index.dotted(dotted_name(node)))
+        found = applications(syntax, data, index.aliases, _resolver(index))
         if any(makes_graphs(each) for each in found):
             return True
     return False
+
+
+def _resolver(index: FileIndex) -> Callable[[ast.expr], str]:
+    """What `Context.name` is for another file."""
+    return lambda node: index.dotted(dotted_name(node))
 
 
 def _compiled_here(own: list[Application], ctx: Context) -> tuple[Related, ...]:

@@ -105,7 +105,7 @@ class DeadBranch(Rule):
 
 
 def _behind_jump(found: Unreachable, ctx: Context) -> Diagnostic:
-    line = found.jump.lineno
+    line = ctx.source.place(ctx.span(found.jump)[0]).row
     if found.is_lost_text:
         message = f"this text is lost: the string that the `return` in line {line} returns has ended before it"
     elif isinstance(found.jump, ast.If):
@@ -148,7 +148,7 @@ def _literal(statement: ast.If | ast.While, value: bool, ctx: Context) -> Iterat
     else:
         message = f"this branch never runs: `{written}` in its condition decides it"
     edits = None
-    if isinstance(statement, ast.If) and is_spared(statement.test, part):
+    if is_spared(statement.test, part):
         edits = without_body(statement, ctx)
     yield ctx.report(statement.test, message, fix=_fix("Remove the branch that never runs", edits, ctx))
 

@@ -21,8 +21,29 @@ if TYPE_CHECKING:
 
 #: What launchers and distributed helpers of libraries set on a namespace they are given.
 _SET_BY_HELPERS = frozenset(
-    "dist_backend dist_url distributed gpu gpu_id gpus device global_rank local_rank local_world_size n_gpu node_rank rank "
-    "world_size deepspeed_config is_distributed is_master num_gpus log_name distributed_rank distributed_world_size".split()
+    [
+        "dist_backend",
+        "dist_url",
+        "distributed",
+        "gpu",
+        "gpu_id",
+        "gpus",
+        "device",
+        "global_rank",
+        "local_rank",
+        "local_world_size",
+        "n_gpu",
+        "node_rank",
+        "rank",
+        "world_size",
+        "deepspeed_config",
+        "is_distributed",
+        "is_master",
+        "num_gpus",
+        "log_name",
+        "distributed_rank",
+        "distributed_world_size",
+    ]
 )
 
 #: Code that writes names into a namespace which stand nowhere in the source.
@@ -89,7 +110,7 @@ class UndeclaredArgument(Rule):
         name="undeclared-argument",
         severity=Severity.ERROR,
         since="0.1.0",
-        triggers=(("parse_args", "parse_known_args", "parse_arg", "get_arg", "parse_opt", "get_opt", "arg_parse"),),
+        triggers=(("parse_arg", "parse_known", "parse_intermixed", "get_arg", "parse_opt", "get_opt", "arg_parse"),),
         fix=Safety.DISPLAY,
         project=True,
     )
@@ -196,6 +217,8 @@ def _finding(read: ast.Attribute, namespace: Namespace, ctx: Context) -> Diagnos
         fix = ctx.fix(f"Read `{near[0]}`, or declare `{read.attr}`", edit)
     ending = f"; did you mean `{near[0]}`?" if near else ""
     texts = [f"`{written}` is read, but its parser declares no `{read.attr}`{ending}"]
+    if near:
+        texts.append(f"`{written}` is declared by no option; did you mean `{near[0]}`?")
     texts.append(f"`{written}` is read, but its parser declares no such option")
     texts.append("the parser of this namespace declares no such option")
     return ctx.report(read, next(text for text in texts if len(text) <= 100), fix=fix)

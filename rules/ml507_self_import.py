@@ -70,9 +70,10 @@ class SelfImport(Rule):
     - Absolute imports count where the module's outermost package lies in the project's root, in `src`, or beside a
       `setup.py`, and the project has a configuration root; relative ones always, unless a package of the same name
       lies beside the module.
+    - A script that lies in no package and imports from a module of its own name may mean an installed package. It counts
+      where another script of its folder imports one of its definitions by that name.
     - Never reported: packages (`__init__.py` imports its own modules so), stubs, `if __name__ == "__main__"` and
-      `if TYPE_CHECKING`, `import package.module`, and an absolute import of one part (`from queue import Queue` in
-      `queue.py`): that is as often the installed package.
+      `if TYPE_CHECKING`, `import package.module`.
     - A module that makes names at run time (`globals()`, `__getattr__`, star imports) may have any name.
 
     ## References
@@ -106,15 +107,20 @@ def _judged(statement: ast.ImportFrom, syntax: Syntax, ctx: Context) -> Iterator
     at_top = isinstance(syntax.scope(statement), ast.Module)
     for item in statement.names:
         line = first_binding(item.name, syntax, statement)
+        anchor = ctx.source.offset(item.lineno, item.col_offset), _end(item, ctx)
         name = f"`{item.name}`" if len(item.name) <= 40 else "a name"
         if not line or (at_top and line > statement.lineno):
             if not may_come_unseen(item.name, syntax, ctx.source.data):
                 late = f"binds only in line {line}" if line else "does not define"
                 message = f"this module imports {name} from itself, which it {late}: ImportError"
-                yield ctx.report(statement, message)
+                yield ctx.report(anchor, message)
         elif at_top:
             message = f"this module imports {name} from itself, though it has it from line {line}"
-            yield ctx.report(statement, message, severity=Severity.WARNING)
+            yield ctx.report(anchor, message, severity=Severity.WARNING)
         else:
             message = f"this import of {name} from the module itself gives what line {line} defines"
-            yield ctx.report(statement, message, severity=Severity.INFO)
+            yield ctx.report(anchor, message, severity=Severity.INFO)
+
+
+def _end(item: ast.alias, ctx: Context) -> int:
+    return ctx.source.offset(item.end_lineno or item.lineno, item.end_col_offset or item.col_offset)

@@ -112,7 +112,7 @@ def _probed(probe: Probe, ctx: Context) -> Diagnostic:
 
 
 def _unbound(unbound: Unbound, ctx: Context) -> Diagnostic:
-    name, line = unbound.read.id, unbound.bound.lineno
+    name, line = unbound.read.id, ctx.source.place(ctx.span(unbound.bound)[0]).row
     where = f"is bound only in the other branch (line {line}); reading it here raises UnboundLocalError"
     message = _fitting(
         f"`{name}` {where}", f"`{name}` is bound only in the other branch (line {line})", f"this name {where}"

@@ -41,7 +41,8 @@ def check(source: Source) -> Report:
 
 def add(text: str | bytes, kind: Kind = "python", reason: str = "") -> Added:
     raw = text.encode() if isinstance(text, str) else text
-    return add_ignores(read_source("f", kind, raw), check, reason)
+    source = read_source("f", kind, raw)
+    return add_ignores(source, check(source), check, reason)
 
 
 PYTHON = {
@@ -160,6 +161,11 @@ def test_one_place_that_cannot_be_does_not_cost_the_others() -> None:
     assert added.count == 3
 
 
+def test_a_deep_expression() -> None:
+    text = "x = " + "a + " * 900 + "BAD\n"
+    assert add(text).count == 1
+
+
 def test_a_broken_file_and_a_notebook_stay_as_they_are() -> None:
     for added in (add("x = BAD +\n"), add("x = BAD\n", "notebook")):
         assert added.count == 0
@@ -245,8 +251,8 @@ def test_a_file_that_cannot_be_written(project: Path, monkeypatch: pytest.Monkey
     assert "ML501" in result.stdout
 
 
-@pytest.mark.parametrize("flag", ["--fix", "--fix-only", "--diff"])
-def test_it_does_not_go_with_fixing(project: Path, flag: str) -> None:
+@pytest.mark.parametrize("flag", ["--fix", "--fix-only", "--diff", "--ignore-noqa"])
+def test_flags_that_it_does_not_go_with(project: Path, flag: str) -> None:
     result = run("--add-ignore", flag)
     assert (result.exit_code, result.stderr[:17]) == (2, "error: cannot use")
     assert (project / "a.py").read_text() == TWICE

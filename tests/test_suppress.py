@@ -180,9 +180,13 @@ def test_a_comment_does_not_reach_into_the_next_notebook_cell() -> None:
         assert apply(source, found, active=ACTIVE, unused=None, names=NAMES)[1] == expected
 
 
-def test_ignore_noqa_leaves_noqa_alone() -> None:
-    assert run("BAD  # noqa: ML201\nx = 1  # noqa: ML301\n", ignore_noqa=True)[:3] == (1, 0, [])
-    assert run("BAD  # mllint: ignore[ML201]\n", ignore_noqa=True)[:2] == (0, 1)
+def test_ignore_noqa_ignores_every_suppression() -> None:
+    for text in (
+        "BAD  # noqa: ML201\nx = 1  # noqa: ML301\n",
+        "BAD  # mllint: ignore[ML201]\n",
+        "# mllint: disable\nBAD\n",
+    ):
+        assert run(text, ignore_noqa=True)[:3] == (1, 0, [])
 
 
 #: text -> messages of ML001 in order, text after all its fixes

@@ -31,11 +31,15 @@ class Added:
 
 
 def add_ignores(
-    source: Source, check: Check, reason: str = "", new: Callable[[Report], Report] = lambda report: report
+    source: Source,
+    report: Report,
+    check: Check,
+    reason: str = "",
+    new: Callable[[Report], Report] = lambda report: report,
 ) -> Added:
-    """Suppress every finding that ``new`` leaves of what ``check`` says. Notebooks, and files that their own
-    encoding cannot give back, stay as they are."""
-    report = check(source)
+    """Suppress every finding that ``new`` leaves of a report; ``check`` is the check that it came from.
+
+    Notebooks, and files that their own encoding cannot give back, stay as they are."""
     if source.kind == "notebook" or not source.exact:
         return Added(source.data, 0, report)
     begun, count = source, 0
@@ -223,7 +227,7 @@ def _meaning(source: Source) -> object:
     None where that cannot be told: Python with a syntax error."""
     if source.kind == "python":
         tree = parse(source)
-        return None if isinstance(tree, SyntaxFault) else ast.dump(tree)
+        return None if isinstance(tree, SyntaxFault) else [_apart(node) for node in ast.walk(tree)]
     if source.kind == "kernel":
         comments, _ = read_comments(source)
         return _without(source.data, ((comment.start, comment.end) for comment in comments)).split()
@@ -234,6 +238,14 @@ def _meaning(source: Source) -> object:
         return [word.text for word in command.words], command.via, command.background, inner
 
     return [said(command) for command in commands_in(source)]
+
+
+def _apart(node: ast.AST) -> object:
+    """A node without its place and what stands below it. (`ast.dump` would recurse: a sum of 400 terms is too deep.)"""
+    values = [(name, value if isinstance(value, list) else [value]) for name, value in ast.iter_fields(node)]
+    return type(node), [
+        (name, [None if isinstance(one, ast.AST) else repr(one) for one in many]) for name, many in values
+    ]
 
 
 def _without(data: bytes, spans: Iterable[tuple[int, int]]) -> bytes:

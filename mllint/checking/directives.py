@@ -154,8 +154,8 @@ def removal(source: Source, directive: Directive, positions: Collection[int]) ->
         return Edit(directive.start, directive.following, "")
     data, comment = source.data, directive.comment
     if directive.start > comment.start:  # other text before it stays
-        kept = data[comment.start : directive.start].rstrip()
-        return Edit(comment.start + len(kept), directive.end, "")
+        ahead = data[comment.start : directive.start].rstrip()
+        return Edit(comment.start + len(ahead), directive.end, "")
     return _comment_removal(source, comment)
 
 

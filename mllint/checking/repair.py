@@ -107,5 +107,6 @@ def silenced(outcome: Outcome, plan: Plan, projects: Projects, reason: str, new:
         if source is None or not fixable(source) or not new(target.absolute, report).diagnostics:
             continue
         rules = rules or RuleSet(known_rules(plan.packs), plan.selection)
-        added = add_ignores(source, _check_again(target, rules, plan, projects), reason, partial(new, target.absolute))
+        again = _check_again(target, rules, plan, projects)
+        added = add_ignores(source, report, again, reason, partial(new, target.absolute))
         yield Silenced(target, source.restore(source.data), added)

@@ -36,13 +36,12 @@ def apply(
 
     ``active`` are the codes that were checked: a suppression of any other may be needed in another run, so
     it is not called unused. ``unused`` is ML001's meta, None when that is off; ``names`` maps rule names to
-    codes and so tells which codes there are. ``ignore_noqa``: leave ``noqa`` comments to other tools.
+    codes and so tells which codes there are. ``ignore_noqa``: no comment suppresses anything, as in ruff.
     """
-    if not mentions_directive(source.data, names.values()):
+    if ignore_noqa or not mentions_directive(source.data, names.values()):
         return tuple(diagnostics), 0
     comments, exact = read_comments(source)
-    directives = [found for comment in comments for found in directives_in(comment)]
-    ledger = _Ledger(source, names, [found for found in directives if not (ignore_noqa and found.form == "noqa")])
+    ledger = _Ledger(source, names, [found for comment in comments for found in directives_in(comment)])
     kept = [found for found in diagnostics if not ledger.suppresses(found)]
     if unused is not None and exact and not any(found.code in NEVER for found in diagnostics):
         stale = [found for found in ledger.stale(unused, active) if not ledger.suppresses(found)]

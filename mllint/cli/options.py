@@ -63,6 +63,8 @@ def refuse_together(options: CheckOptions) -> None:
         and fixing,
         "`--add-ignore` and `--write-baseline`; both are for all findings": options.add_ignore is not None
         and options.write_baseline,
+        "`--add-ignore` and `--ignore-noqa`, which takes no notice of what it writes": options.add_ignore is not None
+        and options.ignore_noqa,
         "`--write-baseline` and `--diff`, which writes nothing": options.write_baseline and options.diff,
         "`--add-ignore` and standard input; name a file to write to": options.add_ignore is not None and reading,
         "`--write-baseline` and standard input; name the file itself": options.write_baseline and reading,
@@ -146,7 +148,13 @@ _CHECK: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
         callback=_one_line,
         help="Write a suppression comment for each finding, with a reason.",
     ),
-    click.option("--baseline", metavar="FILE", default=None, help="A file of known findings, which are not shown."),
+    click.option(
+        "--baseline",
+        metavar="FILE",
+        type=click.Path(),
+        default=None,
+        help="A file of known findings, which are not shown.",
+    ),
     click.option("--write-baseline", is_flag=True, help="Put all present findings into the baseline."),
     click.option("--changed-only", is_flag=True, help="Check only files that differ from git's last commit."),
     click.option(

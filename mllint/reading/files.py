@@ -81,7 +81,10 @@ class ProjectListing:
 
 #: Texts in which a configuration, a build or a page may name a function. Of more files than these, which are data,
 #: the rest is not looked at.
-_TEXT_ENDINGS = (".cfg", ".gin", ".in", ".ini", ".ipynb", ".j2", ".jinja", ".json", ".md", ".rst", ".toml", ".yaml", ".yml")
+_TEXT_ENDINGS = (
+    *(".cfg", ".gin", ".in", ".ini", ".ipynb", ".j2", ".jinja", ".json", ".md", ".rst", ".toml", ".yaml", ".yml"),
+    *(".pxd", ".pxi", ".pyx"),  # Cython calls Python functions by name
+)
 _TEXT_KINDS = ("shell", "makefile", "dockerfile", "notebook", "markdown", "yaml")
 _MOST_TEXTS = 20_000
 

@@ -21,8 +21,24 @@ PARSES = frozenset({"parse_args", "parse_known_args", "parse_intermixed_args", "
 
 #: Methods and attributes of a parser that declare nothing.
 _NEUTRAL = PARSES | frozenset(
-    "allow_abbrev description epilog error exit format_help format_usage formatter_class get_default print_help "
-    "print_usage prog register required title usage".split()
+    [
+        "allow_abbrev",
+        "description",
+        "epilog",
+        "error",
+        "exit",
+        "format_help",
+        "format_usage",
+        "formatter_class",
+        "get_default",
+        "print_help",
+        "print_usage",
+        "prog",
+        "register",
+        "required",
+        "title",
+        "usage",
+    ]
 )
 
 #: Functions that take a parser and leave it alone.
@@ -113,10 +129,10 @@ class Declared:
             call = above[1] if len(above) > 1 and isinstance(above[1], ast.Call) and above[1].func is parent else None
             self._method(view, parent.attr, call, above[2:], statement)
         elif isinstance(parent, (ast.Call, ast.keyword)):
-            call = parent if isinstance(parent, ast.Call) else above[1]
-            if not isinstance(call, ast.Call):
+            taker = parent if isinstance(parent, ast.Call) else above[1]
+            if not isinstance(taker, ast.Call):
                 raise Unseen("class argument")
-            self._passed(view, call, node)
+            self._passed(view, taker, node)
         elif isinstance(parent, ast.Assign):
             self._kept(view, parent)
         elif not isinstance(parent, (ast.Return, ast.Expr)):
@@ -151,9 +167,9 @@ class Declared:
         if option is None or not option.dest or "{" in option.dest:
             raise Unseen("computed option")
         action = option.keywords.get("action")
-        if action is not None and not isinstance(action, ast.Constant):
-            if not (isinstance(action, ast.Attribute) and action.attr == "BooleanOptionalAction"):
-                raise Unseen("an action may set any name")
+        paired = isinstance(action, ast.Attribute) and action.attr == "BooleanOptionalAction"
+        if action is not None and not isinstance(action, ast.Constant) and not paired:
+            raise Unseen("an action may set any name")
         self.names.add(option.dest)
 
     def _passed(self, view: View, call: ast.Call, node: ast.expr) -> None:

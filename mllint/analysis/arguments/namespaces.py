@@ -15,16 +15,40 @@ from mllint.analysis.arguments.views import Files, Function, Unseen, View, param
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Scope
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-
 #: Names of functions that are worth asking whether they give a namespace.
 _GIVES_ARGUMENTS = re.compile(r"arg|opt|parse|flags|config", re.IGNORECASE)
 
+#: Parts of the names of functions that give a namespace, where they are imported from another file.
+IMPORTED = ("parse_arg", "get_arg", "parse_opt", "get_opt", "arg_parse")
+
 #: Functions that only read a namespace, or keep it as it is.
 _READERS = frozenset(
-    "print str repr id len type isinstance bool pprint.pprint pprint.pformat json.dumps json.dump yaml.dump torch.save "
-    "copy.copy copy.deepcopy deepcopy dict wandb.init wandb.config.update torch.multiprocessing.spawn "
-    "multiprocessing.Process threading.Thread argparse.Namespace".split()
+    [
+        "print",
+        "str",
+        "repr",
+        "id",
+        "len",
+        "type",
+        "isinstance",
+        "bool",
+        "pprint.pprint",
+        "pprint.pformat",
+        "json.dumps",
+        "json.dump",
+        "yaml.dump",
+        "torch.save",
+        "copy.copy",
+        "copy.deepcopy",
+        "deepcopy",
+        "dict",
+        "wandb.init",
+        "wandb.config.update",
+        "torch.multiprocessing.spawn",
+        "multiprocessing.Process",
+        "threading.Thread",
+        "argparse.Namespace",
+    ]
 )
 
 #: Methods of loggers and writers.
@@ -81,6 +105,8 @@ class Namespace:
             if parent.arg is None:
                 raise Unseen("**")
             self._call(above[1], node, above[2:])
+        elif isinstance(parent, ast.Assign) and any(isinstance(target, ast.Name) for target in parent.targets):
+            raise Unseen("a second name")
         elif isinstance(parent, (ast.Assign, ast.Return, ast.Dict, ast.List, ast.Tuple)):
             self.leaves = True
         elif not isinstance(parent, (ast.FormattedValue, ast.Compare, ast.BoolOp, ast.Expr)):
@@ -103,9 +129,25 @@ class Namespace:
             self.leaves = True
         elif files.is_local(call.func, files.own):
             _, function = files.function(call.func, files.own)
-            self.variable(function, parameter_of(function, call, node), passed=True)
+            parameter = parameter_of(function, call, node)
+            reads = list(self.reads)
+            self.variable(function, parameter, passed=True)
+            if not self._takes_only(function, parameter, node):
+                self.reads = reads  # what others pass may well have the name
         else:
             self.strangers.append(call)
+
+    def _takes_only(self, function: Function, parameter: str, passed: ast.expr) -> bool:
+        """Does every use of a function in this file call it with the same variable?"""
+        for use in self.files.own.uses.by_name.get(function.name, []):
+            call = use.parent
+            if not isinstance(call, ast.Call) or call.func is not use.node:
+                return False
+            arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+            same = [each for each in arguments if ast.dump(each) == ast.dump(passed)]
+            if len(same) != 1 or parameter_of(function, call, same[0]) != parameter:
+                return False
+        return True
 
 
 def namespaces(files: Files) -> Iterator[tuple[Scope, str]]:
@@ -131,7 +173,12 @@ def may_give(statement: ast.Assign) -> bool:
     value = statement.value
     if _parsing(value) is not None:
         return True
-    return isinstance(value, ast.Call) and bool(_GIVES_ARGUMENTS.search(dotted_name(value.func).rpartition(".")[2]))
+    called = dotted_name(value.func).rpartition(".")[2] if isinstance(value, ast.Call) else ""
+    return (
+        bool(_GIVES_ARGUMENTS.search(called))
+        and not called.startswith("add_")
+        and not called.lower().endswith("parser")
+    )
 
 
 def _parsing(value: ast.expr) -> ast.Call | None:
@@ -163,6 +210,9 @@ def _give(view: View, value: ast.expr, statement: ast.AST, declared: Declared, p
         return
     if not isinstance(value, ast.Call) or pair or depth > 3:
         raise Unseen("no parser")
+    called = dotted_name(value.func).rpartition(".")[2]
+    if not declared.files.is_local(value.func, view) and not any(part in called for part in IMPORTED):
+        raise Unseen(called)
     there, function = declared.files.function(value.func, view)
     _give_returned(there, function, declared, depth + 1)
 

@@ -18,7 +18,7 @@ class Option:
     source of an f-string's holes in braces; ``dest`` as argparse derives it, "" where the file does not say."""
 
     call: ast.Call
-    statement: ast.stmt
+    statement: ast.AST
     receiver: ast.expr
     flags: tuple[str, ...]
     dest: str
@@ -38,7 +38,7 @@ def options(syntax: Syntax) -> Iterator[Option]:
             yield option
 
 
-def option_of(node: ast.expr, statement: ast.stmt) -> Option | None:
+def option_of(node: ast.expr, statement: ast.AST) -> Option | None:
     """The option that an expression of a statement declares; None for anything but an ``add_argument`` call."""
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "add_argument":
         return None

@@ -47,7 +47,7 @@ class Receivers:
         self._name = name
         self._values: dict[tuple[ast.AST | None, str], list[ast.expr]] | None = None
 
-    def is_parser(self, node: ast.expr, statement: ast.stmt, depth: int = 0) -> Sure:
+    def is_parser(self, node: ast.expr, statement: ast.AST, depth: int = 0) -> Sure:
         """Is ``node``, as read in ``statement``, a parser? ``likely`` where only names say so."""
         if depth > 5:
             return "no"
@@ -65,7 +65,7 @@ class Receivers:
                 return answer
         return self._by_custom(written, owner)
 
-    def _bound(self, written: str, statement: ast.stmt) -> tuple[list[ast.expr], ast.AST | None]:
+    def _bound(self, written: str, statement: ast.AST) -> tuple[list[ast.expr], ast.AST | None]:
         """What a name is assigned in the scope that binds it, and the function whose parameter it is."""
         values = self._assigned()
         if "." in written:
@@ -80,7 +80,7 @@ class Receivers:
                 return found, None
         return [], None
 
-    def _made_by(self, call: ast.Call, statement: ast.stmt, depth: int) -> Sure:
+    def _made_by(self, call: ast.Call, statement: ast.AST, depth: int) -> Sure:
         called = self._name(call.func)
         if called in PARSERS:
             return "yes"
@@ -113,7 +113,7 @@ class Receivers:
                     return "likely" if _ANNOTATION.search(ast.unparse(argument.annotation)) else "no"
         return "likely"
 
-    def _class_around(self, statement: ast.stmt) -> ast.ClassDef | None:
+    def _class_around(self, statement: ast.AST) -> ast.ClassDef | None:
         return next((above for above in self._syntax.ancestors(statement) if isinstance(above, ast.ClassDef)), None)
 
     def _assigned(self) -> dict[tuple[ast.AST | None, str], list[ast.expr]]:

@@ -13,7 +13,6 @@ from mllint.analysis.names import parameter_names
 from mllint.analysis.syntax import Scope, Syntax
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +44,8 @@ class Uses:
     _found: dict[tuple[Scope, str], list[Use]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for statement in self.syntax.statements(ast.Global):
-            self._global.setdefault(self.syntax.scope(statement), set()).update(statement.names)
+        for declaration in self.syntax.statements(ast.Global):
+            self._global.setdefault(self.syntax.scope(declaration), set()).update(declaration.names)
         for statement in _statements(self.syntax):
             self._read(statement)
         for name, uses in self.by_name.items():
@@ -88,10 +87,10 @@ class Uses:
             node, above = pending.pop()
             if isinstance(node, ast.Name):
                 self.by_name.setdefault(node.id, []).append(Use(node, above, statement))
-                if not isinstance(node.ctx, ast.Load) and node.id not in self._global.get(scope, ()):
-                    bound.add(node.id)
-                if isinstance(node.ctx, ast.Del) or isinstance(above[0], (ast.comprehension, ast.NamedExpr)):
-                    if not isinstance(node.ctx, ast.Load):
+                if not isinstance(node.ctx, ast.Load):
+                    if node.id not in self._global.get(scope, ()):
+                        bound.add(node.id)
+                    if isinstance(node.ctx, ast.Del) or isinstance(above[0], (ast.comprehension, ast.NamedExpr)):
                         self.tangled.add((scope, node.id))
                 continue
             if isinstance(node, ast.Lambda):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING, TypeAlias
 
 from mllint.analysis.arguments.uses import Uses
 from mllint.analysis.names import dotted_name, parameter_names
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mllint.analysis.index import FileIndex
     from mllint.analysis.project import Project
 
-Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 

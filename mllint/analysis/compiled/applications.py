@@ -10,13 +10,13 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Union
+from typing import Literal, TypeAlias
 
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax, expressions
 
 Compiler = Literal["torch.compile", "tf.function", "jax.jit", "jit.script", "jit.trace", "export", "capture"]
-Definition = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef]
+Definition: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 #: Dotted names with what they do. ``capture`` records CUDA work; ``export`` and ``jit.trace`` run the code once.
 _COMPILERS: Mapping[str, Compiler] = {
@@ -163,7 +163,7 @@ def _calls(statement: ast.stmt, name: Callable[[ast.expr], str]) -> Iterator[App
                 yield Application(compiler, written, node, statement, target, options, complete)
 
 
-_Read = tuple[Compiler, str, dict[str, ast.expr], bool, Union[ast.AST, None]]
+_Read = tuple[Compiler, str, dict[str, ast.expr], bool, ast.AST | None]
 
 
 def _bare(node: ast.expr, name: Callable[[ast.expr], str]) -> _Read | None:
@@ -188,9 +188,7 @@ def _compiler_call(node: ast.Call, name: Callable[[ast.expr], str]) -> _Read | N
     return compiler, dotted_name(callee), options, complete, target
 
 
-def innermost_function(
-    syntax: Syntax, statement: ast.AST
-) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+def innermost_function(syntax: Syntax, statement: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
     """The function that a statement runs in, class bodies in between left out; None at module level."""
     for above in syntax.ancestors(statement):
         if isinstance(above, (ast.FunctionDef, ast.AsyncFunctionDef)):

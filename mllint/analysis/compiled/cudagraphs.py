@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 
 from mllint.analysis.compiled.applications import Application
 from mllint.analysis.compiled.steps import takes_steps
+from mllint.analysis.compiled.words import CUDA_GRAPHS
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax, expressions
 
@@ -24,7 +25,7 @@ _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return)
 GRAPH_MODES = ("reduce-overhead", "max-autotune")
 _SWITCH = "triton.cudagraphs"
 
-_ABOUT_GRAPHS = re.compile(r"cuda[ _-]?graph", re.IGNORECASE)
+_ABOUT_GRAPHS = re.compile("|".join(map(re.escape, CUDA_GRAPHS)))
 _ABOUT_SAVING = re.compile(r"overwr|clon|cop(y|ies)|reus|replay|stale|buffer|memory|keep|safe|alias", re.IGNORECASE)
 
 
@@ -66,10 +67,9 @@ def _gets_mark(node: ast.expr) -> bool:
 def switches_off(syntax: Syntax, name: Callable[[ast.expr], str]) -> Iterator[ast.expr | ast.stmt]:
     """Places that turn CUDA graphs off: inductor's configuration, a patch of it, an options table."""
     for statement in syntax.statements(*_SIMPLE, ast.With):
-        if isinstance(statement, ast.Assign) and _is_false(statement.value):
-            if any(name(target).endswith(f"_inductor.config.{_SWITCH}") for target in statement.targets):
-                yield statement
-                continue
+        if isinstance(statement, ast.Assign) and _sets_off(statement, name):
+            yield statement
+            continue
         for node in expressions(statement):
             if isinstance(node, ast.Dict) and False in _switch_values(node):
                 yield node
@@ -77,6 +77,13 @@ def switches_off(syntax: Syntax, name: Callable[[ast.expr], str]) -> Iterator[as
                 words = [each.value if isinstance(each, ast.Constant) else None for each in node.args]
                 if words[:1] == [_SWITCH] and words[1:] == [False]:
                     yield node
+
+
+def _sets_off(statement: ast.Assign, name: Callable[[ast.expr], str]) -> bool:
+    """``torch._inductor.config.triton.cudagraphs = False``"""
+    if not isinstance(statement.value, ast.Constant) or statement.value.value is not False:
+        return False
+    return any(name(target).endswith(f"_inductor.config.{_SWITCH}") for target in statement.targets)
 
 
 def _switch_values(node: ast.expr | None) -> list[object]:
@@ -90,18 +97,14 @@ def _switch_values(node: ast.expr | None) -> list[object]:
     ]
 
 
-def _is_false(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and node.value is False
-
-
-def saving_clones(syntax: Syntax, lines: Sequence[str]) -> Iterator[ast.Call]:
+def saving_clones(syntax: Syntax, lines: Sequence[str]) -> Iterator[ast.expr]:
     """``.clone()`` calls that a comment explains with CUDA graphs; ``lines`` are those of the file."""
     for statement in syntax.statements(*_SIMPLE):
         for node in expressions(statement):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "clone":
-                if _explained(_comment(statement, lines)):
-                    yield node
-                    break
+            clones = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "clone"
+            if clones and _explained(_comment(statement, lines)):
+                yield node
+                break
 
 
 def _explained(comment: str) -> bool:

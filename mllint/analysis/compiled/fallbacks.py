@@ -8,29 +8,27 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection, Iterator
-from typing import Union
+from typing import TypeAlias
 
 from mllint.analysis.compiled.applications import Application, innermost_function
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
-Swallower = Union[ast.ExceptHandler, ast.With]
+Swallower: TypeAlias = ast.ExceptHandler | ast.With
 
 _BROAD = frozenset({"Exception", "BaseException", "builtins.Exception", "builtins.BaseException"})
 
 #: A call with a word like this in its name may tell somebody, or end the run or the test.
 _TELLING = (
     *("abort", "alert", "critical", "debug", "echo", "emit", "err", "event", "exception", "exit", "fail", "info"),
-    *("log", "message", "notif", "panic", "print", "record", "report", "skip", "status", "warn", "write"),
+    *("log", "message", "notif", "panic", "print", "record", "report", "secho", "skip", "status", "warn", "write"),
 )
 _MATHEMATICS = ("logit", "logsum", "logprob", "logp", "logdet", "logsoftmax", "logaddexp")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
-def swallower(
-    statement: ast.AST, syntax: Syntax, name: Callable[[ast.expr], str]
-) -> Swallower | None:
+def swallower(statement: ast.AST, syntax: Syntax, name: Callable[[ast.expr], str]) -> Swallower | None:
     """The handler, or ``with suppress(Exception)``, that would silently take an exception raised in a statement."""
     inner = statement
     for above in syntax.ancestors(statement):

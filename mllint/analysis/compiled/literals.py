@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Union
+from typing import TypeAlias
 
 from mllint.analysis.syntax import Syntax, expressions
 
-Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 _LOOPS = (ast.For, ast.AsyncFor)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)

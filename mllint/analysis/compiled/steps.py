@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import Union
+from typing import TypeAlias
 
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
-Loop = Union[ast.For, ast.AsyncFor, ast.While]
-Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+Loop: TypeAlias = ast.For | ast.AsyncFor | ast.While
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -63,9 +63,12 @@ def per_step_function(statement: ast.AST, syntax: Syntax) -> Function | None:
 
 
 def is_called_by_a_framework(function: Function, syntax: Syntax) -> bool:
-    """Is it a method like ``forward`` that PyTorch, Lightning or a Trainer calls for each batch?"""
+    """Is it a method like ``forward`` that PyTorch, Lightning or a Trainer calls for each batch, or an optimizer's ``step``?"""
     holder = syntax.parent(function)
-    return isinstance(holder, ast.ClassDef) and bool(holder.bases) and function.name in _PER_CALL_METHODS
+    if not isinstance(holder, ast.ClassDef) or not holder.bases:
+        return False
+    optimizer = any("Optimizer" in ast.unparse(base) for base in holder.bases)
+    return function.name in _PER_CALL_METHODS or (optimizer and function.name == "step")
 
 
 def calling_loop(function: Function, syntax: Syntax) -> Loop | None:
@@ -93,12 +96,12 @@ def takes_steps(loop: Loop) -> bool:
     if not isinstance(loop, ast.While):
         if isinstance(loop.iter, (ast.List, ast.Tuple, ast.Set, ast.Dict, ast.ListComp)):
             return False
-        names = [node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)]
-        words = [set(name.lower().split("_")) for name in names]
-        if any(each & _STEP_WORDS and not each & _CONFIGURATION_WORDS for each in words):
-            return True
         if _DATA.search(ast.unparse(loop.iter)):
             return True
+    counted = loop.test if isinstance(loop, ast.While) else loop.target
+    words = [set(node.id.lower().split("_")) for node in ast.walk(counted) if isinstance(node, ast.Name)]
+    if any(each & _STEP_WORDS and not each & _CONFIGURATION_WORDS for each in words):
+        return True
     return any(isinstance(node, ast.Call) and _trains(node) for node in _own_nodes(loop.body))
 
 

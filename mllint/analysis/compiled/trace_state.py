@@ -24,19 +24,71 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 _CLOCKS = frozenset(
     f"time.{name}"
-    for name in "time time_ns perf_counter perf_counter_ns monotonic monotonic_ns process_time thread_time localtime "
-    "gmtime ctime strftime".split()
+    for name in [
+        "time",
+        "time_ns",
+        "perf_counter",
+        "perf_counter_ns",
+        "monotonic",
+        "monotonic_ns",
+        "process_time",
+        "thread_time",
+        "localtime",
+        "gmtime",
+        "ctime",
+        "strftime",
+    ]
 ) | {"datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today"}
 
 _RANDOM = frozenset(
-    "betavariate choice choices expovariate gauss getrandbits lognormvariate normalvariate randint random randrange "
-    "sample shuffle triangular uniform vonmisesvariate".split()
+    [
+        "betavariate",
+        "choice",
+        "choices",
+        "expovariate",
+        "gauss",
+        "getrandbits",
+        "lognormvariate",
+        "normalvariate",
+        "randint",
+        "random",
+        "randrange",
+        "sample",
+        "shuffle",
+        "triangular",
+        "uniform",
+        "vonmisesvariate",
+    ]
 )
 #: Functions of ``numpy.random`` that draw; generators made from a seed are constants.
 _NUMPY_RANDOM = frozenset(
-    "beta binomial choice dirichlet exponential gamma laplace lognormal multinomial multivariate_normal normal "
-    "permutation poisson rand randint randn random random_integers random_sample ranf sample shuffle standard_normal "
-    "truncnorm uniform".split()
+    [
+        "beta",
+        "binomial",
+        "choice",
+        "dirichlet",
+        "exponential",
+        "gamma",
+        "laplace",
+        "lognormal",
+        "multinomial",
+        "multivariate_normal",
+        "normal",
+        "permutation",
+        "poisson",
+        "rand",
+        "randint",
+        "randn",
+        "random",
+        "random_integers",
+        "random_sample",
+        "ranf",
+        "sample",
+        "shuffle",
+        "standard_normal",
+        "truncnorm",
+        "uniform",
+    ]
 )
 _GROWS = frozenset({"append", "extend", "insert", "appendleft"})
 
@@ -124,12 +176,7 @@ def _grown(statement: ast.Expr, traced: Traced, syntax: Syntax) -> Iterator[Stat
     owner = call.func.value
     if not isinstance(owner, ast.Name) or _COUNTS_TRACES.search(owner.id):
         return
-    inside = {
-        name
-        for each in ast.walk(traced.outermost)
-        if isinstance(each, _FUNCTIONS)
-        for name in local_names(each)
-    }
+    inside = {name for each in ast.walk(traced.outermost) if isinstance(each, _FUNCTIONS) for name in local_names(each)}
     at = traced.body if isinstance(traced.body, ast.stmt) else traced.application.statement
     if owner.id not in inside and _is_list_outside(owner.id, at, syntax):
         yield State("append", call, f"{owner.id}.{call.func.attr}")

@@ -9,14 +9,14 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from mllint.analysis.compiled.applications import Application, Compiler
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
-Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
-Body = Union[ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.With, ast.AsyncWith]
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Body: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.With | ast.AsyncWith
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _BODIES = (*_FUNCTIONS, ast.Lambda, ast.With, ast.AsyncWith)

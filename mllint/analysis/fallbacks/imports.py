@@ -78,9 +78,9 @@ def _tested(syntax: Syntax) -> set[str]:
     """Every name that some condition of the file mentions, and those handed to functions that may check them."""
     found = set[str]()
     kinds = (ast.If, ast.While, ast.Assert)
-    tests: list[ast.AST] = [statement.test for statement in syntax.statements(*kinds)]  # type: ignore[attr-defined]
+    tests: list[ast.AST] = [statement.test for statement in syntax.statements(*kinds)]
     for function in syntax.statements(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef):
-        tests += function.decorator_list  # type: ignore[attr-defined]
+        tests += function.decorator_list
     for statement in syntax.statements(ast.Return, ast.Assign, ast.Expr, ast.Raise):
         for node in expressions(statement):
             if isinstance(node, (ast.IfExp, ast.BoolOp, ast.Compare, ast.UnaryOp)):

@@ -26,7 +26,9 @@ _READS_SAMPLES = re.compile(
 )
 
 #: Functions that read anything: samples only where names around them say so.
-_READS = re.compile(r"(^|\.)(json\.loads?|orjson\.loads|pickle\.loads?|(np|numpy|torch)\.load|load_dataset|open|load_file)$")
+_READS = re.compile(
+    r"(^|\.)(json\.loads?|orjson\.loads|pickle\.loads?|(np|numpy|torch)\.load|load_dataset|open|load_file)$"
+)
 
 _SAMPLES = re.compile(
     r"sample|example|dataset|data\b|data_|image|img|audio|video|wav|clip|caption|annot|label|record|row|line|utter|"
@@ -87,7 +89,7 @@ def kind_of(tried: ast.Try, handler: ast.ExceptHandler, syntax: Syntax, name: Ca
         return "blank"
     if _is_empty(value) and isinstance(last, ast.Return) and _gives_samples(function, tried):
         return "empty"
-    return "kernel" if _switches(tried, handler) else None
+    return "kernel" if _switches(tried, handler, syntax) else None
 
 
 def _function(node: ast.AST, syntax: Syntax) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
@@ -119,9 +121,7 @@ def _goes_on(last: ast.stmt, name: Callable[[ast.expr], str]) -> bool:
     return isinstance(last, (ast.Pass, ast.Continue))
 
 
-def _is_sample_method(
-    function: ast.FunctionDef | ast.AsyncFunctionDef | None, tried: ast.Try, syntax: Syntax
-) -> bool:
+def _is_sample_method(function: ast.FunctionDef | ast.AsyncFunctionDef | None, tried: ast.Try, syntax: Syntax) -> bool:
     """Does a ``try`` stand where a dataset makes a sample or a batch?"""
     if function is None:
         return False
@@ -147,14 +147,19 @@ def _skips(
         return not _NO_SAMPLES.search(described)
     if not any(_READS.search(each) for each in read) or _NO_SAMPLES.search(described):
         return False
-    kept = " ".join(callee(call).rpartition(".")[0] for call in calls(loop.body) if callee(call).endswith((".append", ".add")))
+    kept = " ".join(
+        callee(call).rpartition(".")[0] for call in calls(loop.body) if callee(call).endswith((".append", ".add"))
+    )
     return bool(_SAMPLES.search(f"{described} {kept}")) and not _NO_SAMPLES.search(kept)
 
 
 def _counts(loop: ast.For | ast.AsyncFor) -> bool:
     """Is it a loop of attempts?"""
     ranged = isinstance(loop.iter, ast.Call) and callee(loop.iter) == "range"
-    return ranged or bool(re.search(r"attempt|retr|\btr(y|ies)", ast.unparse(loop.target), re.IGNORECASE))
+    over_items = ranged and any(callee(call) == "len" for call in calls([loop.iter]))
+    return (ranged and not over_items) or bool(
+        re.search(r"attempt|retr|\btr(y|ies)", ast.unparse(loop.target), re.IGNORECASE)
+    )
 
 
 def _collects(loop: ast.For | ast.AsyncFor) -> bool:
@@ -204,17 +209,20 @@ def _gives_samples(function: ast.FunctionDef | ast.AsyncFunctionDef | None, trie
     return any(_READS_SAMPLES.search(each) or _READS.search(each) for each in read)
 
 
-def _switches(tried: ast.Try, handler: ast.ExceptHandler) -> bool:
+def _switches(tried: ast.Try, handler: ast.ExceptHandler, syntax: Syntax) -> bool:
     """``out = kernel(x)``, else ``out = reference(x)``: another implementation gets the same input."""
-    if len(tried.body) != 1 or len(handler.body) != 1 or tried.orelse:
+    if tried.orelse or tried.finalbody or len(handler.body) > 3:
         return False
-    first, second = tried.body[0], handler.body[0]
-    if not isinstance(first, (ast.Assign, ast.Return)) or type(first) is not type(second):
-        return False
-    assert isinstance(second, (ast.Assign, ast.Return))
-    if isinstance(first, ast.Assign) and isinstance(second, ast.Assign):
-        if [ast.dump(each) for each in first.targets] != [ast.dump(each) for each in second.targets]:
+    first, second = tried.body[-1], handler.body[-1]
+    if _only_passes(handler):  # try: return kernel(x) … and behind it: return reference(x)
+        block, position = syntax.block(tried)
+        if not isinstance(first, ast.Return) or position + 1 >= len(block):
             return False
+        second = block[position + 1]
+    if not isinstance(first, (ast.Assign, ast.Return)) or not isinstance(second, (ast.Assign, ast.Return)):
+        return False
+    if _given(first) != _given(second):
+        return False
     one, other = first.value, second.value
     if not isinstance(one, ast.Call) or not isinstance(other, ast.Call) or callee(one) == callee(other):
         return False
@@ -223,6 +231,11 @@ def _switches(tried: ast.Try, handler: ast.ExceptHandler) -> bool:
     if not other.args and not other.keywords:  # x.old_name(), else x.new_name()
         return False
     return bool(_inputs(one) & _inputs(other))
+
+
+def _given(statement: ast.Assign | ast.Return) -> list[str]:
+    """What a statement assigns to; nothing for a ``return``."""
+    return [ast.dump(each) for each in statement.targets] if isinstance(statement, ast.Assign) else []
 
 
 def _inputs(call: ast.Call) -> set[str]:

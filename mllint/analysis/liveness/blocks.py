@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from mllint.analysis.names import parameter_names
+
 _JUMPS = (ast.Return, ast.Raise, ast.Break, ast.Continue)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
@@ -72,6 +74,11 @@ def bound_by(node: ast.AST) -> Iterable[str]:
     return ()
 
 
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> frozenset[str]:
+    """The names of all parameters of a function."""
+    return frozenset(name.lstrip("*") for name in parameter_names(function.args))
+
+
 def only_imports(block: Iterable[ast.stmt]) -> bool:
     """Does a block do nothing but import? ``if False: import x`` shows the import to tools that never run it."""
     return all(isinstance(each, (ast.Import, ast.ImportFrom, ast.Pass)) for each in block)
@@ -115,6 +122,7 @@ __all__ = [
     "leaves",
     "only_imports",
     "own_nodes",
+    "parameters",
     "shows_only",
     "yields",
 ]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from mllint.analysis.liveness.blocks import bound_names, own_nodes
+from mllint.analysis.liveness.blocks import bound_names, own_nodes, parameters
 from mllint.reading.source import Source
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -125,9 +125,7 @@ def _asides(block: list[ast.stmt]) -> set[ast.AST]:
 
 def _is_bound_nowhere_else(name: str, function: Function, branch: list[ast.stmt]) -> bool:
     """Does nothing in a function bind a name but one branch: no parameter, no import, no inner function?"""
-    arguments = function.args
-    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
-    if any(each is not None and each.arg == name for each in every):
+    if name in parameters(function):
         return False
     declared = [node for node in ast.walk(function) if isinstance(node, (ast.Global, ast.Nonlocal))]
     return name not in bound_names(function.body, set(branch)) and not any(name in node.names for node in declared)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 
 from mllint.analysis.index import FileIndex
-from mllint.analysis.liveness.blocks import bound_names
+from mllint.analysis.liveness.blocks import bound_names, parameters
 from mllint.analysis.project import Found, Project
 from mllint.analysis.syntax import Scope, Syntax
 
@@ -50,13 +50,8 @@ def is_hidden(name: str, statement: ast.stmt, syntax: Syntax) -> bool:
     """Is the name something else where the statement stands: a parameter or a variable of a function?"""
     scope: Scope = syntax.scope(statement)
     while not isinstance(scope, ast.Module):
-        if name in bound_names(scope.body):
+        if name in bound_names(scope.body) or (not isinstance(scope, ast.ClassDef) and name in parameters(scope)):
             return True
-        if not isinstance(scope, ast.ClassDef):
-            arguments = scope.args
-            every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
-            if any(each is not None and each.arg == name for each in every):
-                return True
         scope = syntax.scope(scope)
     return False
 

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.liveness.blocks import bound_names, yields
+from mllint.analysis.liveness.blocks import bound_names, parameters, yields
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
@@ -26,8 +26,8 @@ def without_rest(code: list[ast.stmt], ctx: Context) -> list[Edit] | None:
     return [ctx.delete_lines(first_row(code[0]), last_row(code[-1]))]
 
 
-def without_body(statement: ast.If, ctx: Context) -> list[Edit] | None:
-    """Remove the ``if`` part of an ``if`` that is never true; what stands in its ``else`` stays."""
+def without_body(statement: ast.If | ast.While, ctx: Context) -> list[Edit] | None:
+    """Remove the body of an ``if`` or ``while`` that is never true; what stands in the ``else`` of an ``if`` stays."""
     assert ctx.syntax is not None
     if changes_scope(statement.body, ctx.syntax) or not _own_rows(statement, statement, ctx):
         return None
@@ -36,6 +36,8 @@ def without_body(statement: ast.If, ctx: Context) -> list[Edit] | None:
         rows = ctx.delete_lines(start, last_row(statement))
         alone = len(ctx.syntax.block(statement)[0]) == 1 and not is_elif
         return [ctx.replace((rows.start, ctx.span(statement)[1]), _indent(start, ctx) + "pass")] if alone else [rows]
+    if isinstance(statement, ast.While):
+        return None
     following = statement.orelse[0]
     if isinstance(following, ast.If) and ctx.code(following).startswith("elif"):
         at = ctx.span(following)[0]
@@ -69,7 +71,8 @@ def changes_scope(code: list[ast.stmt], syntax: Syntax) -> bool:
     if yields(code):
         return True
     scope = syntax.scope(code[0])
-    only_dead = bound_names(code) - bound_names(scope.body, code)
+    own = parameters(scope) if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) else frozenset()
+    only_dead = bound_names(code) - bound_names(scope.body, code) - own
     return bool(only_dead) and any(
         isinstance(node, ast.Name) and node.id in only_dead for node in _everything(scope.body, code)
     )

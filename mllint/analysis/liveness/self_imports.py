@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from posixpath import basename, dirname, join
 
@@ -33,10 +34,12 @@ def _target(statement: ast.ImportFrom, stem: str) -> str:
     """The path that an import names, taking for granted that an absolute one begins in the right folder."""
     parts = (statement.module or "").split(".")
     if not statement.level:
-        # One part alone is too often an installed package (``dataclasses`` in ``utils/dataclasses.py``).
-        return stem if len(parts) > 1 and ("/" + stem).endswith("/" + "/".join(parts)) else ""
+        known = parts[0] in sys.stdlib_module_names
+        return stem if not known and ("/" + stem).endswith("/" + "/".join(parts)) else ""
     folder = dirname(stem)
     for _ in range(statement.level - 1):
+        if not folder:
+            return ""  # above what the path shows
         folder = dirname(folder)
     return join(folder, *parts)
 
@@ -55,7 +58,8 @@ def is_surely_itself(statement: ast.ImportFrom, path: str, project: Project) -> 
 
     A package of the same name beside the module goes first. An absolute import must begin with the module's own
     outermost package, in a folder from which it is installed: ``tests/third_party/vllm/utils.py`` that imports from
-    ``vllm.utils`` wants the installed one.
+    ``vllm.utils`` wants the installed one. A script ``peft.py`` that imports from ``peft`` means itself only where a
+    script beside it does too.
     """
     if path.removesuffix(".py") + "/__init__.py" in project.files:
         return False
@@ -67,7 +71,21 @@ def is_surely_itself(statement: ast.ImportFrom, path: str, project: Project) -> 
         folder = dirname(folder)
     if ".".join(reversed(package)) != statement.module:
         return False
+    if len(package) == 1:
+        return _is_imported_beside(path, project)
     return folder == project.root or basename(folder) == "src" or f"{folder}/setup.py" in project.files
+
+
+def _is_imported_beside(path: str, project: Project) -> bool:
+    """Does another script of the folder import, by the module's bare name, something that the module defines?"""
+    index = project.index(path)
+    defined = {each.qualname for each in index.definitions} if index else set()
+    stem = basename(path).removesuffix(".py")
+    for importer in project.importers(path):
+        imports = getattr(project.index(importer), "imports", ()) if dirname(importer) == dirname(path) else ()
+        if any(dotted.partition(".")[0] == stem and dotted.partition(".")[2] in defined for dotted in imports):
+            return True
+    return False
 
 
 def first_binding(name: str, syntax: Syntax, without: ast.ImportFrom) -> int:

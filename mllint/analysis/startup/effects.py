@@ -26,6 +26,7 @@ _SESSIONS = re.compile(rf"{_KERAS}\.(backend|utils)\.clear_session|tensorflow\.(
 _DELETIONS = re.compile(r"os\.(remove|unlink|rmdir|removedirs)|shutil\.rmtree")
 _LOADS = re.compile(
     r"numpy\.(load|loadtxt|genfromtxt)|torch\.load|pandas\.read_(csv|parquet|pickle|excel|hdf|feather|table|json)"
+    rf"|{_KERAS}\.datasets\.\w+\.load_data|polars\.read_\w+|sklearn\.datasets\.fetch_\w+"
     r"|joblib\.load|datasets\.load_dataset|safetensors\.torch\.load_file"
 )
 
@@ -33,7 +34,7 @@ _LOADS = re.compile(
 _TRAINERS = re.compile(
     r"(pytorch_lightning|lightning|lightning\.pytorch|transformers|trl)\.(\w+\.)*\w*Trainer|ultralytics\.YOLO"
 )
-_LEARNERS = re.compile(r"(sklearn|xgboost|lightgbm|catboost)\.(\w+\.)*[A-Z]\w+")
+_LEARNERS = re.compile(r"(sklearn|xgboost|lightgbm|catboost)\.(\w+\.)*([A-Z]\w+|make_pipeline)")
 
 SEEDS = "seeds the random numbers of the whole process"
 
@@ -50,7 +51,7 @@ EFFECT_WORDS = (
         "rmdir",
         "rmtree",
     ),
-    *("load", "genfromtxt", "read_", ".fit", ".compile", ".train"),
+    *("load", "genfromtxt", "read_", "fetch_", ".fit", ".compile", ".train"),
 )
 
 
@@ -118,6 +119,8 @@ def _is_path_unlink(call: ast.Call, site: Site, values: Mapping[str, ast.expr]) 
     if not isinstance(call.func, ast.Attribute) or call.func.attr not in ("unlink", "rmdir"):
         return False
     owner = _made_by(call.func.value, values)
+    while isinstance(owner, ast.BinOp):
+        owner = _made_by(owner.left, values)
     return isinstance(owner, ast.Call) and site.dotted(owner.func) == "pathlib.Path"
 
 

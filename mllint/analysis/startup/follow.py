@@ -9,9 +9,9 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from mllint.analysis.names import dotted_name
+from mllint.analysis.names import dotted_name, parameter_names
 from mllint.analysis.project import Found, Project
-from mllint.analysis.startup.mutability import Read, function_reads, read_of, reads
+from mllint.analysis.startup.mutability import Read, function_reads, object_of, read_of, reads
 from mllint.analysis.startup.sites import Defined, Function, Site, called, evaluated, node_of, running, site_of
 
 #: How many calls deep, and through how many functions in all, reads are looked for.
@@ -132,7 +132,8 @@ def reads_on_the_way(call: ast.Call, site: Site, project: Project) -> tuple[Read
     while waiting and len(seen) < _MOST_FUNCTIONS:
         nodes, here, owner, via = waiting.pop(0)
         for inner in (each for each in nodes if isinstance(each, ast.Call)):
-            for node, there, holder in _run(inner, here, owner, project):
+            for node, plain, holder in _run(inner, here, owner, project):
+                there = replace(plain, given=tuple(_given(inner, node, here, project, bool(holder))))
                 if (there.path, node.lineno) in seen or len(via) >= _DEPTH:
                     continue
                 seen.add((there.path, node.lineno))
@@ -141,6 +142,20 @@ def reads_on_the_way(call: ast.Call, site: Site, project: Project) -> tuple[Read
                     found.setdefault((read.shown, read.path), replace(read, via=way))
                 waiting.append(([*running(node.body)], there.within(node), holder, way))
     return tuple(found.values())
+
+
+def _given(
+    call: ast.Call, function: Function, site: Site, project: Project, bound: bool
+) -> Iterator[tuple[str, Found, tuple[str, ...]]]:
+    """The parameters that a call fills with module-level objects of the project; ``bound``: ``self`` is filled already."""
+    names = [each for each in parameter_names(function.args) if not each.startswith("**")]
+    plain = names[1:] if bound else names
+    end = next((at for at, each in enumerate(plain) if each.startswith("*")), len(plain))
+    filled = [*zip(plain[:end], call.args, strict=False), *((each.arg, each.value) for each in call.keywords)]
+    for name, value in filled:
+        thing = object_of(value, site, project) if isinstance(value, (ast.Name, ast.Attribute)) else None
+        if name is not None and thing is not None:
+            yield name, *thing
 
 
 def _run(call: ast.Call, site: Site, owner: str, project: Project) -> Iterator[tuple[Function, Site, str]]:

@@ -17,8 +17,10 @@ from mllint.analysis.project import Found, Project
 from mllint.analysis.startup.follow import value_parts
 from mllint.analysis.startup.module_level import bound, defaults, imported
 from mllint.analysis.startup.mutability import is_environment_read
-from mllint.analysis.startup.sites import Site
+from mllint.analysis.startup.sites import Site, functions, running
+from mllint.analysis.startup.writers import written_by
 from mllint.analysis.syntax import Syntax
+from mllint.analysis.writes import Write
 
 #: What names of configuration are made of; nothing else that is imported is asked about.
 _WORDS = ("conf", "cfg", "setting", "option", "opts", "flag", "args", "param", "env", "state", "global", "switch")
@@ -37,11 +39,15 @@ _OUTSIDE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """A value that is taken at import. ``function``: whose parameter ``name`` is, "" for a name of the module."""
+    """A value that is taken at import. ``function``: whose parameter ``name`` is, ``owner``: the class in whose body it
+    stands, both "" for a name of the module. ``value`` is None where a ``from`` import copies it: then ``place`` is
+    where, and ``name`` is what the module calls it."""
 
     name: str
-    value: ast.expr
+    value: ast.expr | None
+    place: ast.expr | ast.alias
     function: str = ""
+    owner: str = ""
 
 
 def candidates(syntax: Syntax, site: Site) -> Iterator[Frozen]:
@@ -51,11 +57,22 @@ def candidates(syntax: Syntax, site: Site) -> Iterator[Frozen]:
         if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             for parameter, default in defaults(statement):
                 if _may_read(default, site):
-                    yield Frozen(parameter.arg, default, statement.name)
-        elif not each.owner:
+                    yield Frozen(parameter.arg, default, default, statement.name)
+        elif isinstance(statement, ast.ImportFrom):
+            yield from _copied(statement, site)
+        else:
             name, value = bound(statement) or ("", None)
             if value is not None and not _is_rebound(name, site) and _may_read(value, site):
-                yield Frozen(name, value)
+                yield Frozen(name, value, value, owner=each.owner)
+
+
+def _copied(statement: ast.ImportFrom, site: Site) -> Iterator[Frozen]:
+    """The names that a ``from`` import takes out of a module that looks like configuration, classes not among them."""
+    for item in statement.names:
+        name = item.asname or item.name
+        plain = item.name.isupper() or item.name.islower()
+        if plain and item.name != "*" and _CONFIG.search(site.index.dotted(name)) and not _is_rebound(name, site):
+            yield Frozen(name, None, item)
 
 
 def _is_rebound(name: str, site: Site) -> bool:
@@ -91,6 +108,25 @@ def _may_be_config(node: ast.expr, site: Site) -> bool:
     return (here or known) and bool(_CONFIG.search(dotted)) and "log" not in dotted.rpartition(".")[2].lower()
 
 
+def is_value(name: str, syntax: Syntax) -> bool:
+    """Do functions read a name as a value of its own: never call it, nor take something of it or from it?"""
+    plain = False
+    for function in functions(syntax):
+        for node in running(function.body):
+            if isinstance(node, (ast.Call, ast.Attribute, ast.Subscript)):
+                inner = node.func if isinstance(node, ast.Call) else node.value
+                if isinstance(inner, ast.Name) and inner.id == name:
+                    return False
+            plain = plain or (isinstance(node, ast.Name) and node.id == name)
+    return plain
+
+
+def rebound(name: str, site: Site, project: Project) -> Write | None:
+    """The assignment by a function of the project that gives an imported name's module another value for it."""
+    found = project.resolve(site.index.dotted(name), site.path)
+    return written_by(found, (), project) if found is not None and found.path != site.path else None
+
+
 def used_elsewhere(name: str, path: str, project: Project) -> bool:
     """Does another file of the project take the name from the module?"""
     wanted = Found(path, name)
@@ -105,4 +141,4 @@ def used_elsewhere(name: str, path: str, project: Project) -> bool:
     return False
 
 
-__all__ = ["CONFIG_WORDS", "Frozen", "candidates", "used_elsewhere"]
+__all__ = ["CONFIG_WORDS", "Frozen", "candidates", "is_value", "rebound", "used_elsewhere"]

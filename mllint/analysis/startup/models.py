@@ -16,14 +16,12 @@ from mllint.analysis.project import Project
 from mllint.analysis.startup.sites import Function, Site, called, functions, node_of, running, site_of
 from mllint.analysis.syntax import Syntax
 
+_KERAS = ("keras", "tensorflow.keras", "tf_keras", "tensorflow.python.keras", "tensorflow.compat.v1.keras")
+
 #: Bases that make a class a model, whatever it holds.
 MODELS = frozenset(
-    {f"{keras}.{name}" for keras in ("keras", "tensorflow.keras", "tf_keras") for name in ("Model", "Sequential")}
-    | {
-        f"{keras}.models.{name}"
-        for keras in ("keras", "tensorflow.keras", "tf_keras")
-        for name in ("Model", "Sequential")
-    }
+    {f"{keras}.{name}" for keras in _KERAS for name in ("Model", "Sequential")}
+    | {f"{keras}.models.{name}" for keras in _KERAS for name in ("Model", "Sequential")}
     | {"pytorch_lightning.LightningModule", "lightning.LightningModule", "lightning.pytorch.LightningModule"}
     | {"transformers.PreTrainedModel", "transformers.TFPreTrainedModel", "transformers.modeling_utils.PreTrainedModel"}
     | {"diffusers.ModelMixin", "diffusers.models.modeling_utils.ModelMixin"}
@@ -53,7 +51,7 @@ BUILDER_WORDS = (
 #: Functions of libraries that give a whole model.
 _BUILDERS = re.compile(
     r"timm\.create_model|timm\.models\.create_model|torch\.hub\.load|torch\.jit\.load|transformers\.pipeline"
-    r"|sentence_transformers\.(SentenceTransformer|CrossEncoder)|whisper\.load_model|ultralytics\.YOLO"
+    r"|sentence_transformers\.(SentenceTransformer|CrossEncoder)|whisper\.load_model|clip\.load|ultralytics\.YOLO"
     r"|torchvision\.models\.(\w+\.)?(?!get_|list_)[a-z]\w*|segmentation_models_pytorch\.\w+|open_clip\.create_model\w*"
     r"|(keras|tensorflow\.keras|tf_keras)\.(models\.(load_model|clone_model|model_from_\w+)|saving\.load_model"
     r"|applications\.(\w+\.)?[A-Z]\w+)"
@@ -64,7 +62,9 @@ _LOADERS = frozenset({"from_pretrained", "from_config", "load_from_checkpoint"})
 _MODEL_CLASS = re.compile(
     r"(AutoModel|\w*Model|\w*For[A-Z]\w+|\w*Pipeline|\w*LMHeadModel|PeftModel|UNet\w+|Autoencoder\w+)(?!\w)"
 )
-_NO_MODEL_CLASS = re.compile(r"Tokenizer|Processor|Config|Extractor|Scheduler|Vocab|Args|Arguments|Output|Wrapper$")
+_NO_MODEL_CLASS = re.compile(
+    r"Tokenizer|Processor|Config|Extractor|Scheduler|Vocab|Args|Arguments|Output|Collator|Criteria|Trainer|Callback|Dataset"
+)
 
 #: Methods that give the model back, and wrappers that keep it.
 _CHAINED = frozenset(
@@ -197,7 +197,10 @@ def built(call: ast.Call, site: Site, project: Project, depth: int = _DEPTH) -> 
     if node is None:
         return False
     inside = there.within(node)
-    return any(built(each, inside, project, depth - 1) for each in _returned_calls(node, inside))
+    returned = _returned_calls(node, inside)
+    if any(isinstance(each.func, ast.Name) and each.func.id == "cls" for each in returned):
+        return is_model(owner, site, project, depth)  # a class method that makes one
+    return any(built(each, inside, project, depth - 1) for each in returned)
 
 
 def is_model(dotted: str, site: Site, project: Project, depth: int = _DEPTH) -> bool:
@@ -221,9 +224,9 @@ def _builds_outside(call: ast.Call, dotted: str, site: Site) -> bool:
         inner = (each for each in ast.walk(call) if isinstance(each, ast.Call) and each is not call)
         return any(_LAYERS.fullmatch(site.dotted(each.func)) for each in inner)
     owner, _, last = dotted.rpartition(".")
-    name = owner.rpartition(".")[2]
+    name = owner.rpartition(".")[2] if last in _LOADERS else last
     return (
-        last in _LOADERS
+        "." in dotted
         and owner.partition(".")[0] in ("transformers", "diffusers", "peft", "trl", "unsloth", "optimum", "auto_gptq")
         and bool(_MODEL_CLASS.fullmatch(name))
         and not _NO_MODEL_CLASS.search(name)
@@ -264,7 +267,8 @@ def _returned_calls(function: Function, inside: Site) -> list[ast.Call]:
     """The calls whose results a function returns, directly or under a local name."""
     nodes = list(running(function.body))
     values = [node.value for node in nodes if isinstance(node, ast.Return) and node.value is not None]
-    names = {each.id for each in values if isinstance(each, ast.Name)}
+    items = [item for each in values for item in (each.elts if isinstance(each, ast.Tuple) else [each])]
+    names = {each.id for each in items if isinstance(each, ast.Name)}
     for node in nodes:
         if isinstance(node, ast.Assign) and any(
             isinstance(each, ast.Name) and each.id in names for each in node.targets

@@ -96,7 +96,7 @@ def read_of(node: ast.expr, site: Site, project: Project) -> Read | None:
     """The read of mutable configuration that one node itself is, not what stands in it; None for none."""
     if is_environment_read(node, site.dotted):
         return Read(_variable(node) or _shown(node), site.path, node.lineno, None, node=node)
-    accessed = _accessed(node, site, project)
+    accessed = object_of(node, site, project)
     if accessed is None:
         return None
     written = written_by(*accessed, project)
@@ -117,7 +117,7 @@ def _shown(node: ast.expr) -> str:
 # -- which object is read, and what of it ----------------------------------------------------------------------------
 
 
-def _accessed(node: ast.expr, site: Site, project: Project) -> tuple[Found, tuple[str, ...]] | None:
+def object_of(node: ast.expr, site: Site, project: Project) -> tuple[Found, tuple[str, ...]] | None:
     """The module-level object that a chain begins with, and the steps that the chain takes from there."""
     if not isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
         return None
@@ -127,6 +127,10 @@ def _accessed(node: ast.expr, site: Site, project: Project) -> tuple[Found, tupl
     if isinstance(base, ast.Call):
         owner = _handed_out(base, site, project)
         return (owner, steps) if owner is not None and steps else None
+    written = dotted_name(base).split(".")
+    for name, given, below in site.given:
+        if name == written[0]:
+            return given, (*below, *written[1:], *steps)
     dotted = site.dotted(base)
     if not dotted or (isinstance(node, ast.Name) and _is_copy(node.id, site)):
         return None
@@ -185,4 +189,4 @@ def _handed_out(call: ast.Call, site: Site, project: Project) -> Found | None:
     return project.resolve(dotted, there.path) if dotted else None
 
 
-__all__ = ["Read", "function_reads", "is_environment_read", "read_of", "reads", "written_by"]
+__all__ = ["Read", "function_reads", "is_environment_read", "object_of", "read_of", "reads", "written_by"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from mllint.analysis.index import FileIndex
@@ -25,12 +25,14 @@ _DEFINED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 class Site:
     """A file in which an expression stands: ``Site(ctx.absolute_path, ctx.index)``, or `site_of`.
 
-    ``hidden`` are names of the enclosing function that do not mean what the module means by them.
+    ``hidden`` are names of the enclosing function that do not mean what the module means by them; ``given`` those among
+    them that a caller filled with a module-level object of the project, or with something below one.
     """
 
     path: str
     index: FileIndex
     hidden: frozenset[str] = frozenset()
+    given: tuple[tuple[str, Found, tuple[str, ...]], ...] = ()
 
     def dotted(self, node: ast.expr) -> str:
         """What a chain of names stands for; "" for other nodes and for names that are local here."""
@@ -39,7 +41,7 @@ class Site:
 
     def within(self, function: Function) -> Site:
         """The same file, seen from inside a function of it."""
-        return Site(self.path, self.index, self.hidden | local_names(function))
+        return replace(self, hidden=self.hidden | local_names(function))
 
 
 def site_of(path: str, project: Project) -> Site | None:
