@@ -9,17 +9,13 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.names import dotted_name
-from mllint.analysis.startup.follow import reads_on_the_way
-from mllint.analysis.startup.models import BUILDER_WORDS, MODEL_WORDS, built, kept_calls, may_build
-from mllint.analysis.startup.module_level import defaults, imported, in_library
-from mllint.analysis.startup.sites import Site
-from mllint.analysis.startup.told import fitting, named, related
+from mllint.analysis.startup.words import BUILDER_WORDS, MODEL_WORDS
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
+    from mllint.analysis.startup.sites import Site
 
 
 class ModuleLevelModel(Rule):
@@ -124,14 +120,22 @@ class ModuleLevelModel(Rule):
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         if ctx.syntax is None or ctx.index is None or ctx.project is None:
             return
+        from mllint.analysis.startup.models import built, may_build  # here: loading the rules stays cheap
+        from mllint.analysis.startup.module_level import in_library
+        from mllint.analysis.startup.sites import Site
+
         site = Site(ctx.absolute_path, ctx.index)
         for target, call in _kept(ctx, site):
-            if may_build(call, target, site, ctx.syntax) and in_library(ctx) and built(call, site, ctx.project):
+            if may_build(call, target, site, ctx.syntax) and built(call, site, ctx.project) and in_library(ctx):
                 yield _finding(target, call, site, ctx)
 
 
 def _kept(ctx: Context, site: Site) -> Iterator[tuple[str, ast.Call]]:
     """The calls of an import whose result stays: in a name, in a class, as a parameter's default."""
+    from mllint.analysis.names import dotted_name
+    from mllint.analysis.startup.models import kept_calls
+    from mllint.analysis.startup.module_level import defaults, imported
+
     assert ctx.syntax is not None
     for each in imported(ctx.syntax):
         statement = each.statement
@@ -150,6 +154,9 @@ def _kept(ctx: Context, site: Site) -> Iterator[tuple[str, ast.Call]]:
 
 
 def _finding(target: str, call: ast.Call, site: Site, ctx: Context) -> Diagnostic:
+    from mllint.analysis.startup.follow import reads_on_the_way
+    from mllint.analysis.startup.told import fitting, named, related
+
     assert ctx.project is not None
     reads = reads_on_the_way(call, site, ctx.project)
     name = target or ast.unparse(call.func)

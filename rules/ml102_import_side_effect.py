@@ -9,16 +9,13 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from mllint.analysis.startup.effects import EFFECT_WORDS, effect, learner, may_seed, seeding_helper
-from mllint.analysis.startup.models import built, may_build
-from mllint.analysis.startup.module_level import bound, imported, in_library
-from mllint.analysis.startup.sites import Site, evaluated
-from mllint.analysis.startup.told import fitting
+from mllint.analysis.startup.words import EFFECT_WORDS
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
+    from mllint.analysis.startup.sites import Site
 
 _SIMPLE = (ast.Expr, ast.Assign, ast.AnnAssign, ast.AugAssign)
 
@@ -105,6 +102,10 @@ class ImportSideEffect(Rule):
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         if ctx.syntax is None or ctx.index is None or ctx.project is None:
             return
+        from mllint.analysis.startup.module_level import bound, imported, in_library  # here: rules stay cheap to load
+        from mllint.analysis.startup.sites import Site
+        from mllint.analysis.startup.told import fitting
+
         site = Site(ctx.absolute_path, ctx.index)
         ran = [each.statement for each in imported(ctx.syntax) if not each.guarded]
         values = dict(filter(None, map(bound, ran)))
@@ -118,6 +119,8 @@ class ImportSideEffect(Rule):
 
 def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
     """The calls that one statement makes by itself."""
+    from mllint.analysis.startup.sites import evaluated
+
     if isinstance(statement, _SIMPLE) and statement.value is not None:
         yield from (each for each in evaluated(statement.value) if isinstance(each, ast.Call))
     elif isinstance(statement, (ast.With, ast.AsyncWith)):
@@ -127,6 +130,9 @@ def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
 
 def _what(call: ast.Call, site: Site, values: Mapping[str, ast.expr], ctx: Context) -> str:
     """What a call does to the process or to files; the project is asked last."""
+    from mllint.analysis.startup.effects import effect, learner, may_seed, seeding_helper
+    from mllint.analysis.startup.module_level import in_library
+
     known = effect(call, site, values)
     if known:
         return known
@@ -139,5 +145,7 @@ def _what(call: ast.Call, site: Site, values: Mapping[str, ast.expr], ctx: Conte
 
 
 def _is_model(maker: ast.Call, site: Site, ctx: Context) -> bool:
+    from mllint.analysis.startup.models import built, may_build
+
     assert ctx.project is not None and ctx.syntax is not None
     return may_build(maker, "", site, ctx.syntax) and built(maker, site, ctx.project)

@@ -9,18 +9,15 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.project import Found
-from mllint.analysis.startup.follow import value_reads
-from mllint.analysis.startup.frozen import CONFIG_WORDS, Frozen, candidates, is_value, rebound, used_elsewhere
-from mllint.analysis.startup.module_level import in_library, used_later
-from mllint.analysis.startup.mutability import Read
-from mllint.analysis.startup.sites import Site
-from mllint.analysis.startup.told import fitting, named, related
+from mllint.analysis.startup.words import CONFIG_WORDS
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
+    from mllint.analysis.startup.frozen import Frozen
+    from mllint.analysis.startup.mutability import Read
+    from mllint.analysis.startup.sites import Site
 
 #: Variables that a launcher, the shell or the machine sets once for a process.
 _OF_PROCESS = re.compile(
@@ -119,6 +116,11 @@ class ConfigFrozenAtImport(Rule):
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         if ctx.syntax is None or ctx.index is None or ctx.project is None:
             return
+        from mllint.analysis.startup.follow import value_reads  # here: loading the rules stays cheap
+        from mllint.analysis.startup.frozen import candidates
+        from mllint.analysis.startup.module_level import in_library
+        from mllint.analysis.startup.sites import Site
+
         site = Site(ctx.absolute_path, ctx.index)
         for frozen in candidates(ctx.syntax, site):
             if frozen.value is None:
@@ -133,10 +135,15 @@ class ConfigFrozenAtImport(Rule):
 
 def _copy(frozen: Frozen, site: Site, ctx: Context) -> Iterator[Diagnostic]:
     """A name that a ``from`` import copied, and that its module binds anew later."""
+    from mllint.analysis.startup.frozen import is_value, rebound
+    from mllint.analysis.startup.module_level import used_later
+    from mllint.analysis.startup.mutability import Read
+    from mllint.analysis.startup.told import fitting, related
+
     assert ctx.syntax is not None and ctx.project is not None
     word = re.escape(frozen.name.encode())
-    plain, other = rb"(?<![\w.@'\"])%s\b(?!\s*[=:])" % word, rb"@%s\b|(?<![\w.])%s\s*[(.\[]" % (word, word)
-    # The bytes first: the import itself is one mention. In transformers this leaves NNN of 3,118 names.
+    plain, other = rb"(?<![\w.@'\"])%s\b(?!\s*(?:=[^=]|:))" % word, rb"@%s\b|(?<![\w.])%s\s*[(.\[]" % (word, word)
+    # The bytes first: the import itself is one mention. Of 3,118 names in transformers this leaves 75.
     if len(re.findall(plain, ctx.source.data)) < 2 or re.search(other, ctx.source.data):
         return
     if not is_value(frozen.name, ctx.syntax) or not used_later(frozen.name, ctx.syntax):
@@ -161,6 +168,10 @@ def _copy(frozen: Frozen, site: Site, ctx: Context) -> Iterator[Diagnostic]:
 def _is_used(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> bool:
     """Do functions or classes use the value, and does nobody set it anew? Other files are searched only for what is
     told above info level."""
+    from mllint.analysis.project import Found
+    from mllint.analysis.startup.frozen import used_elsewhere
+    from mllint.analysis.startup.module_level import used_later
+
     assert ctx.syntax is not None and ctx.project is not None
     if frozen.function or frozen.owner:
         return True
@@ -171,11 +182,17 @@ def _is_used(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> bool:
 
 
 def _finding(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> Diagnostic:
+    from mllint.analysis.startup.told import fitting, named, related
+
     full, brief = named(reads)
     what = f"the default of `{frozen.name}`" if frozen.function else f"`{frozen.name}`"
+    ways = {each.via[0] for each in reads if each.via}
+    through = [f"{what} keeps {full}, which `{way}` reads, as it was at import" for way in ways if len(ways) == 1]
     message = fitting(
+        *through,
         f"{what} keeps {full} as it was when this module was imported",
         f"{what} keeps {brief} as it was at import",
+        f"{what} keeps {brief} from the import",
         f"{what} keeps a setting as it was at import",
         "this keeps a setting as it was at import",
     )

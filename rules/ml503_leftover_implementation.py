@@ -72,7 +72,8 @@ class LeftoverImplementation(Rule):
     - Every mention counts as a use: in strings, docstrings, `__all__`, configurations, notebooks and documents of the
       project, in other files and for other objects. Only comments do not count, nor does the function itself.
     - A public name counts only where it ends in `_old`, `_legacy`, `_fallback` or `_deprecated`, a neighbour has the name
-      without that ending, no module hands it on by `import *`, and it does not warn of its removal.
+      without that ending, and no module hands it on by `import *`.
+    - A function that says so (deprecated, for backward compatibility, kept for …) is kept on purpose.
     - Methods count where all base classes are in the project or known not to call them; a mixin, a metaclass, an
       unknown decorator or an unknown base is silence. So is a name that the project may put together
       (`getattr(self, f"_load_{kind}")`), and a method without content.
@@ -100,7 +101,7 @@ class LeftoverImplementation(Rule):
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         if ctx.syntax is None or ctx.index is None or ctx.source.kind == "notebook":
             return
-        for found in unused_here(ctx.index, ctx.syntax, ctx.source.data):
+        for found in unused_here(ctx.index, ctx.syntax, ctx.source):
             inner = isinstance(found.scope, ast.FunctionDef | ast.AsyncFunctionDef)
             if inner or (ctx.project is not None and unused_anywhere(found, ctx.index, ctx.project)):
                 yield _finding(found, ctx.syntax, ctx)

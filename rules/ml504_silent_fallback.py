@@ -66,7 +66,7 @@ class SilentFallback(Rule):
     ## Known limits
 
     - Only handlers for everything count (`except:`, `Exception`, `BaseException`), and only where it is known to matter:
-      samples and batches of a dataset, loops that gather samples, loading of weights, scores and rewards, blank arrays,
+      samples and batches of a dataset, loops that gather samples, loading of weights, scores, blank arrays,
       kernels with a second implementation, and imports of the package's own modules.
     - A handler that raises, counts, calls anything that sounds like a report (`log`, `warn`, `print`, `append`, …), uses the
       exception, or stores something named like an error or a status is not silent, whatever it reports.

@@ -99,8 +99,9 @@ class ExistenceProbedName(Rule):
         for probe in probes(syntax, ctx.source.data):
             if not (probe.at_top and ctx.source.kind == "notebook"):
                 yield _probed(probe, ctx)
-        if b"else" in ctx.source.data or b"elif" in ctx.source.data:
-            for function in syntax.statements(ast.FunctionDef, ast.AsyncFunctionDef):
+        choosing = (syntax.scope(each) for each in syntax.statements(ast.If) if each.orelse)
+        for function in dict.fromkeys(choosing):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for unbound in read_in_other_branch(function, ctx.source):
                     yield _unbound(unbound, ctx)
 

@@ -49,7 +49,7 @@ _WEIGHTS = re.compile(
     r"(^|\.)(load_state_dict|load_weights|load_checkpoint|load_ckpt|restore_checkpoint|load_model_weights|init_from_ckpt)$"
 )
 _SCORES = re.compile(
-    r"(^|_)(scores?|rewards?|metrics?|accuracy|acc|f1|auc|auroc|bleu|rouge\w?|wer|cer|ssim|psnr|iou)"
+    r"(^|_)(scores?|metrics?|accuracy|acc|f1|auc|auroc|bleu|rouge\w?|wer|cer|ssim|psnr|iou)"
     r"(_|$)",
     re.IGNORECASE,
 )

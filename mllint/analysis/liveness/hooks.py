@@ -5,7 +5,6 @@ May not: look at a file. What is not listed here is unknown, and unknown means u
 
 from __future__ import annotations
 
-import ast
 import builtins
 
 
@@ -68,9 +67,6 @@ _PLAIN_DECORATORS = _names(
 )
 
 
-_WARNINGS = frozenset({"DeprecationWarning", "FutureWarning", "PendingDeprecationWarning"})
-
-
 def hooks_of(base: str) -> frozenset[str] | None:
     """Private methods that a class outside the project calls and subclasses may override; None where unknown."""
     if base.startswith("collections.abc."):
@@ -93,13 +89,4 @@ def is_plain_decorator(dotted: str) -> bool:
     return dotted in _PLAIN_DECORATORS
 
 
-def warns_of_removal(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
-    """Does a function tell its callers that it is deprecated? Then it is kept for users on purpose."""
-    return any(
-        (isinstance(node, ast.Name) and node.id in _WARNINGS)
-        or (isinstance(node, ast.Constant) and isinstance(node.value, str) and "eprecated" in node.value)
-        for node in ast.walk(function)
-    )
-
-
-__all__ = ["hooks_of", "is_framework_hook", "is_plain_decorator", "is_protocol_name", "warns_of_removal"]
+__all__ = ["hooks_of", "is_framework_hook", "is_plain_decorator", "is_protocol_name"]

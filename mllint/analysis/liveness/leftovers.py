@@ -6,24 +6,31 @@ May not: report. Public names are left alone unless they say themselves that the
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mllint.analysis.index import FileIndex
 from mllint.analysis.liveness.blocks import is_empty
 from mllint.analysis.liveness.composed import may_be_composed
-from mllint.analysis.liveness.hooks import is_plain_decorator, is_protocol_name, warns_of_removal
-from mllint.analysis.liveness.mentions import is_mentioned_elsewhere, is_mentioned_here
+from mllint.analysis.liveness.hooks import is_plain_decorator, is_protocol_name
+from mllint.analysis.liveness.mentions import is_mentioned, is_mentioned_elsewhere
 from mllint.analysis.liveness.overriding import base_files, is_closed_locally
 from mllint.analysis.names import dotted_name
 from mllint.analysis.project import Project
 from mllint.analysis.syntax import Scope, Syntax
 from mllint.analysis.words import LEFTOVER_ENDINGS
+from mllint.reading.source import Source
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 #: Folders of copied code, which naturally holds more than is used.
 _COPIES = frozenset({"_vendor", "external", "externals", "extern", "third_party", "thirdparty", "vendor", "vendored"})
+
+_ON_PURPOSE = re.compile(
+    r"(?i)DeprecationWarning|FutureWarning|\bdeprecated\b(?!\()|\bbackwards?[- ]compat|\bcompat(ibility)? with|\bdownstream (users?|code|projects?|packages?)\b"
+    r"|\b(kept|left)( here)? for\b|\bdo(n't| not) (remove|delete)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,7 @@ class Leftover:
         return first, self.node.end_lineno or self.node.lineno
 
 
-def unused_here(index: FileIndex, syntax: Syntax, data: bytes) -> Iterator[Leftover]:
+def unused_here(index: FileIndex, syntax: Syntax, source: Source) -> Iterator[Leftover]:
     """Functions that look left over, as far as one file can tell."""
     if index.path.endswith(".pyi") or not _COPIES.isdisjoint(index.path.split("/")):
         return
@@ -52,9 +59,9 @@ def unused_here(index: FileIndex, syntax: Syntax, data: bytes) -> Iterator[Lefto
         if is_protocol_name(name) or any(not _is_plain(each, index) for each in node.decorator_list):
             continue
         found = Leftover(node, syntax.scope(node), not name.startswith("_"))
-        if is_mentioned_here(name, data, found.rows) or _is_extension_point(found):
+        if is_mentioned(name, source.data, _bytes(found, source)) or _is_extension_point(found):
             continue
-        if found.is_public and not (_has_successor(found) and not warns_of_removal(node)):
+        if _is_kept_on_purpose(found, source) or (found.is_public and not _has_successor(found)):
             continue
         if not isinstance(found.scope, ast.ClassDef) or is_closed_locally(found.scope, name, index, syntax):
             yield found
@@ -75,6 +82,20 @@ def unused_anywhere(found: Leftover, index: FileIndex, project: Project) -> bool
     elif found.is_public and _is_star_imported(index.path, project):
         return False
     return not may_be_composed(name, near, project)
+
+
+def _bytes(found: Leftover, source: Source) -> tuple[int, int]:
+    """Where the function's own text begins and ends."""
+    first, last = found.rows
+    return source.offset(first, 0), source.offset(last, found.node.end_col_offset or 0)
+
+
+def _is_kept_on_purpose(found: Leftover, source: Source) -> bool:
+    """Does the function, or the row above it, say that it is there for users, or until they have moved on?"""
+    first, last = found.rows
+    above = source.line(first - 1)
+    rows = [above if above.lstrip().startswith("#") else "", *(source.line(row) for row in range(first, last + 1))]
+    return _ON_PURPOSE.search("\n".join(rows)) is not None
 
 
 def _is_plain(decorator: ast.expr, index: FileIndex) -> bool:

@@ -38,22 +38,6 @@ _LEARNERS = re.compile(r"(sklearn|xgboost|lightgbm|catboost)\.(\w+\.)*([A-Z]\w+|
 
 SEEDS = "seeds the random numbers of the whole process"
 
-#: What a file must contain for one of these calls to stand in it.
-EFFECT_WORDS = (
-    *(
-        "seed",
-        "set_default_",
-        "set_floatx",
-        "clear_session",
-        "reset_default_graph",
-        "remove",
-        "unlink",
-        "rmdir",
-        "rmtree",
-    ),
-    *("load", "genfromtxt", "read_", "fetch_", ".fit", ".compile", ".train"),
-)
-
 
 def effect(call: ast.Call, site: Site, values: Mapping[str, ast.expr]) -> str:
     """What a call does that outlives it, as the rest of "at import, this …"; "" for nothing of the kind.
@@ -139,4 +123,4 @@ def _beside_module(call: ast.Call, site: Site, values: Mapping[str, ast.expr]) -
     return False
 
 
-__all__ = ["EFFECT_WORDS", "SEEDS", "effect", "learner", "may_seed", "seeding_helper"]
+__all__ = ["SEEDS", "effect", "learner", "may_seed", "seeding_helper"]

@@ -18,16 +18,12 @@ from mllint.analysis.startup.follow import value_parts
 from mllint.analysis.startup.module_level import bound, defaults, imported
 from mllint.analysis.startup.mutability import is_environment_read
 from mllint.analysis.startup.sites import Site, functions, running
+from mllint.analysis.startup.words import CONFIG_WORDS
 from mllint.analysis.startup.writers import written_by
 from mllint.analysis.syntax import Syntax
 from mllint.analysis.writes import Write
 
-#: What names of configuration are made of; nothing else that is imported is asked about.
-_WORDS = ("conf", "cfg", "setting", "option", "opts", "flag", "args", "param", "env", "state", "global", "switch")
-CONFIG_WORDS = (
-    *(form for word in _WORDS for form in (word, word.capitalize(), word.upper())),
-    *("should_", "use_", "is_", "has_", "enable", "default", "current_"),
-)
+#: `CONFIG_WORDS` in what is imported: nothing else is asked about.
 _CONFIG = re.compile("|".join(CONFIG_WORDS))
 
 #: Packages that keep no configuration of the project; os.environ is looked at before.
@@ -141,4 +137,4 @@ def used_elsewhere(name: str, path: str, project: Project) -> bool:
     return False
 
 
-__all__ = ["CONFIG_WORDS", "Frozen", "candidates", "is_value", "rebound", "used_elsewhere"]
+__all__ = ["Frozen", "candidates", "is_value", "rebound", "used_elsewhere"]

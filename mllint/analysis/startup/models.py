@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from mllint.analysis.names import dotted_name
 from mllint.analysis.project import Project
 from mllint.analysis.startup.sites import Function, Site, called, functions, node_of, running, site_of
+from mllint.analysis.startup.words import MODEL_WORDS
 from mllint.analysis.syntax import Syntax
 
 _KERAS = ("keras", "tensorflow.keras", "tf_keras", "tensorflow.python.keras", "tensorflow.compat.v1.keras")
@@ -35,18 +36,6 @@ _LAYERS = re.compile(
     r"|Transformer\w*|MultiheadAttention|(Sync)?BatchNorm\w*|LayerNorm|GroupNorm|RMSNorm|PReLU|Parameter)"
 )
 _HOLDERS = frozenset({"torch.nn.Sequential", "torch.nn.ModuleList", "torch.nn.ModuleDict"})
-
-#: What a file with a builder of a library in it contains, where it has none of `MODEL_WORDS`.
-BUILDER_WORDS = (
-    "torch",
-    "keras",
-    "timm",
-    "ultralytics",
-    "whisper",
-    "sentence_transformers",
-    "from_pretrained",
-    "open_clip",
-)
 
 #: Functions of libraries that give a whole model.
 _BUILDERS = re.compile(
@@ -93,40 +82,7 @@ _KNOWN = re.compile(
     r"|types|importlib|pydantic|typer|click|packaging|attr|attrs|unittest|sqlalchemy|huggingface_hub|[A-Z]\w*Error)(\.|$)"
 )
 
-#: Words in the names of what builds a model, of what is built, or of a base class: nothing else is asked about.
-MODEL_WORDS = tuple(
-    form
-    for word in (
-        *(
-            "model",
-            "module",
-            "layer",
-            "net",
-            "coder",
-            "generator",
-            "discriminator",
-            "critic",
-            "actor",
-            "policy",
-            "former",
-        ),
-        *("classifier", "regressor", "predictor", "detector", "vae", "gan", "bert", "gpt", "llm", "vit", "mlp", "cnn"),
-        *(
-            "rnn",
-            "lstm",
-            "gru",
-            "agent",
-            "learner",
-            "student",
-            "teacher",
-            "backbone",
-            "diffusion",
-            "pipe",
-            "sequential",
-        ),
-    )
-    for form in (word, word.capitalize(), word.upper())
-)
+#: `MODEL_WORDS` in the names of what builds a model, of what is built, or of a base class: nothing else is asked about.
 _WORDS = re.compile("|".join(MODEL_WORDS))
 
 #: How many calls and classes deep a model is looked for.
@@ -167,18 +123,32 @@ def may_build(call: ast.Call, target: str, site: Site, syntax: Syntax, depth: in
         return True
     if _KNOWN.match(dotted):
         return False
-    last = dotted.rpartition(".")[2]
-    owner = dotted.rpartition(".")[0].rpartition(".")[2] if last in _LOADERS else last
-    if _NO_MODEL_CLASS.search(owner):
+    owner, _, last = dotted.rpartition(".")
+    made = owner.rpartition(".")[2] if last in _LOADERS else last
+    if _NO_MODEL_CLASS.search(made):
         return False
-    here = [each for each in site.index.definitions if each.qualname == dotted]
-    if any(_WORDS.search(each) for each in (owner, target, *(base for each in here for base in each.bases))):
+    maker = owner.rpartition(".")[2]  # of a class method: ``Net.small()``
+    named = (made, target, maker if maker[:1].isupper() else "")
+    if any(_WORDS.search(each) for each in (*named, *_local_bases(dotted, site), *_local_bases(owner, site))):
         return True
+    here = [each for each in site.index.definitions if each.qualname == dotted]
     if not depth or not here or here[-1].kind != "function":
         return False
     function = next(each for each in functions(syntax) if each.lineno == here[-1].line)
     inside = site.within(function)
     return any(may_build(each, "", inside, syntax, depth - 1) for each in _returned_calls(function, inside))
+
+
+def _local_bases(dotted: str, site: Site) -> set[str]:
+    """The bases, as written, of a class of the same file and of what it derives from there."""
+    bases: set[str] = set()
+    pending = [dotted]
+    while pending:
+        name = pending.pop()
+        new = {base for each in site.index.definitions if each.qualname == name for base in each.bases} - bases
+        bases |= new
+        pending += new
+    return bases
 
 
 def built(call: ast.Call, site: Site, project: Project, depth: int = _DEPTH) -> bool:
@@ -277,4 +247,4 @@ def _returned_calls(function: Function, inside: Site) -> list[ast.Call]:
     return [each for value in values for each in kept_calls(value, inside)]
 
 
-__all__ = ["BUILDER_WORDS", "MODELS", "MODEL_WORDS", "MODULES", "built", "is_model", "kept_calls", "may_build"]
+__all__ = ["MODELS", "MODULES", "built", "is_model", "kept_calls", "may_build"]

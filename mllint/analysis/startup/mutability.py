@@ -129,7 +129,7 @@ def object_of(node: ast.expr, site: Site, project: Project) -> tuple[Found, tupl
         return (owner, steps) if owner is not None and steps else None
     written = dotted_name(base).split(".")
     for name, given, below in site.given:
-        if name == written[0]:
+        if name == written[0] and (len(written) > 1 or steps):
             return given, (*below, *written[1:], *steps)
     dotted = site.dotted(base)
     if not dotted or (isinstance(node, ast.Name) and _is_copy(node.id, site)):
