@@ -5,6 +5,7 @@ May not: import anything heavy before it knows that it has to.
 
 from __future__ import annotations
 
+import os
 import sys
 
 
@@ -20,5 +21,16 @@ def main() -> None:
     command_line(prog_name="mllint")
 
 
+def _forget_current_folder() -> None:
+    """Python puts the current folder first, and what is checked there must not be what is imported: its `click.py`.
+
+    In mllint's own checkout it stays: the workers find mllint by it.
+    """
+    here = os.getcwd()
+    if sys.path[:1] == [here] and os.path.dirname(os.path.dirname(os.path.abspath(__file__))) != here:
+        del sys.path[0]
+
+
 if __name__ == "__main__":
+    _forget_current_folder()
     main()

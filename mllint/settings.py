@@ -151,7 +151,7 @@ def from_table(table: Mapping[str, object], *, config_path: str, root: str, base
     values = _values(table, config_path)
     for name in _PATHS:
         if values.get(name):
-            values[name] = posixpath.join(root, values[name])
+            values[name] = path_from(values[name], root)
     beside = posixpath.dirname(config_path)  # also for a file of ``--config``, whose patterns start elsewhere
     values |= {name: tuple(path_from(path, beside) for path in values[name]) for name in _PACKS if name in values}
     below = _settled(base) if base else Settings()
@@ -199,7 +199,7 @@ def _from_folder(values: Mapping[str, Any], folder: str) -> dict[str, Any]:
         elif kind == "Paths":
             moved[name] = tuple(path_from(path, folder) for path in value)
         elif name in _PATHS and value:
-            moved[name] = posixpath.join(folder, value)
+            moved[name] = path_from(value, folder)
     return moved
 
 

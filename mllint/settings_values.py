@@ -87,6 +87,7 @@ _LISTS = ("Selectors", "Patterns", "Paths", "tuple[str, ...]")
 #: What somebody who comes from ruff writes, and what to write here.
 _OTHERWISE = {
     "lint": "there is no such table here; write its keys directly below `[tool.mllint]`",
+    "tool": "only in a pyproject.toml do the keys stand below `[tool.mllint]`; here write them without a table",
     "extend-ignore": "write `ignore`, which adds to what was ignored before",
     "extend-unfixable": "write `unfixable`, which adds to what was unfixable before",
 }

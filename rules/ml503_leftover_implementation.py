@@ -70,12 +70,13 @@ class LeftoverImplementation(Rule):
     ## Known limits
 
     - Every mention counts as a use: in strings, docstrings, `__all__`, configurations, notebooks and documents of the
-      project, in other files and for other objects. Only comments do not count, nor does the function itself.
+      project, in other files and for other objects. Only comments of its own file do not count, nor does the function
+      itself.
     - A public name counts only where it ends in `_old`, `_legacy`, `_fallback` or `_deprecated`, a neighbour has the name
       without that ending, and no module hands it on by `import *`.
     - A function that says so (deprecated, for backward compatibility, kept for …) is kept on purpose.
-    - Methods count where all base classes are in the project or known not to call them; a mixin, a metaclass, an
-      unknown decorator or an unknown base is silence. So is a name that the project may put together
+    - Methods count where all base classes are in the project or known not to call them; a mixin, a class
+      called `Base…`, a metaclass, an unknown decorator or an unknown base is silence. So is a name that the project may put together
       (`getattr(self, f"_load_{kind}")`), and a method without content.
     - Names of hooks (`_repr_html_`, `_mp_fn`), tests, stubs and folders of copied code (`third_party`) are left out. Use from C++,
       Cython or another project is not seen.

@@ -13,6 +13,11 @@ def prepare(factor: int) -> None:
     _factor = factor
 
 
+def name_file(chunk: list[str]) -> list[str]:
+    """The absolute names that relative ones have in a worker."""
+    return [os.path.abspath(name) for name in chunk]
+
+
 def multiply(chunk: list[int]) -> list[int]:
     """Multiply; 13 kills the process, as a segmentation fault or the out-of-memory killer would."""
     if 13 in chunk:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+from pathlib import Path
 
 import pytest
-from pool_work import multiply, prepare
+from pool_work import multiply, name_file, prepare
 
 from mllint.checking.pool import Pool
 
@@ -26,3 +28,16 @@ def test_a_dying_worker_loses_only_its_own_item() -> None:
 def test_a_pool_of_one_that_dies_at_once() -> None:
     pool: Pool[int, int] = Pool(1, prepare, (10,), multiply)
     assert list(pool.map([[13]], lambda item: -item)) == [-13]
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_workers_import_nothing_from_the_current_folder(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what is checked. They work there all the same."""
+    for name in ("multiprocessing", "selectors", "signal"):
+        (tmp_path / f"{name}.py").write_text("open('has-run', 'w')\nraise SystemExit\n")
+    monkeypatch.chdir(tmp_path)
+    pool: Pool[str, str] = Pool(2, prepare, (1,), name_file, method)
+    assert list(pool.map([["a.py"]], lambda item: "lost")) == [os.path.join(os.getcwd(), "a.py")]
+    assert not Path("has-run").exists()

@@ -51,12 +51,14 @@ def foreign(tmp_path: Path) -> Path:
     return tmp_path / "repo"
 
 
-def mllint(folder: Path, *arguments: str, standard_input: str = "") -> subprocess.CompletedProcess[str]:
+def mllint(
+    folder: Path, *arguments: str, standard_input: str = "", **environment: str
+) -> subprocess.CompletedProcess[str]:
     home = next(above for above in (folder, *folder.parents) if (above / "home").is_dir())
     return subprocess.run(
         [sys.executable, "-m", "mllint", *arguments],
         cwd=folder,
-        env={**os.environ, "XDG_CONFIG_HOME": str(home / "home"), "NO_COLOR": "1"},
+        env={**os.environ, "XDG_CONFIG_HOME": str(home / "home"), "NO_COLOR": "1", **environment},
         input=standard_input,
         capture_output=True,
         text=True,
@@ -213,3 +215,51 @@ def test_a_broken_pack_that_may_not_run_is_no_error(pack: str, foreign: Path) ->
     (foreign / "mllint.toml").write_text(f'rules = ["{pack}"]\n')
     done = mllint(foreign, "check", "train.py")
     assert done.returncode in (0, 1) and f"`{pack}`" in done.stderr
+
+
+def test_no_link_borrows_the_trust_of_another_project(foreign: Path) -> None:
+    """A configuration of a trusted project, reached through a link in the foreign one, would mean the foreign folder."""
+    trusted = foreign.parent / "trusted"
+    (trusted / "sub").mkdir(parents=True)
+    (trusted / "mllint.toml").write_text('rules = ["lint"]\n')
+    (trusted / "sub/mllint.toml").write_text('rules = ["../lint"]\n')
+    (trusted / "sub/x.py").write_text("f()\n")
+    (foreign.parent / "home/mllint/mllint.toml").write_text(f'allow-packs = ["{trusted}"]\n')
+    (foreign / "mllint.toml").unlink()
+    (foreign / "mllint.toml").symlink_to(trusted / "mllint.toml")
+    (foreign / "linked").symlink_to(trusted / "sub", target_is_directory=True)
+    for path in ("train.py", "linked/x.py"):
+        done = mllint(foreign, "check", path)
+        assert not has_run(foreign) and "--allow-packs" in done.stderr
+    (foreign / "lint").rename(trusted / "lint")
+    mllint(trusted, "check", "sub/x.py")  # the control
+    assert has_run(trusted)
+
+
+def test_a_file_that_is_called_like_a_setting_is_not_the_users(foreign: Path) -> None:
+    (foreign / "mllint.toml").unlink()
+    (foreign / "fix=true").write_text('rules = ["lint"]\n')
+    done = mllint(foreign, "check", "--config", "fix=true", "train.py")
+    assert not has_run(foreign) and done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("home", [".", "~"])
+def test_without_a_home_nobody_stands_in_for_it(home: str, foreign: Path) -> None:
+    """`~` stays what it is where no home folder is known (HOME is missing, the user has no entry)."""
+    (foreign / "mllint.toml").unlink()
+    for folder in (foreign / ".config/mllint", foreign / "~/.config/mllint"):
+        folder.mkdir(parents=True)
+        (folder / "mllint.toml").write_text(f'rules = ["{foreign}/lint"]\n')
+    done = mllint(foreign, "check", "train.py", XDG_CONFIG_HOME="", HOME=home)
+    assert not has_run(foreign) and done.returncode in (0, 1)
+    (foreign.parent / "home/mllint/mllint.toml").write_text('rules = ["~nobody-at-all/lint"]\n')
+    (foreign / "lint").rename(foreign / "~nobody-at-all")
+    done = mllint(foreign, "check", "train.py")
+    assert done.returncode == 2 and "no home folder is known" in done.stderr
+
+
+def test_modules_in_the_current_folder_are_not_imported(foreign: Path) -> None:
+    for name in ("click", "libcst", "json"):
+        (foreign / f"{name}.py").write_text('open("lint/the-pack-has-run", "w")\n')
+    done = mllint(foreign, "check", "train.py")
+    assert not has_run(foreign) and done.returncode == 0, done.stderr

@@ -6,9 +6,9 @@ May not: open files (it is given loaders), report, or know which rule asks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from posixpath import basename, dirname, join, normpath
+from posixpath import dirname, join, normpath
 from typing import NoReturn
 
 from mllint.analysis.index import Definition, FileIndex, SyntaxFault, build_index, parse
@@ -17,6 +17,9 @@ from mllint.analysis.words import Words, is_private_word, is_test, words_of
 from mllint.analysis.writes import Write
 from mllint.reading.source import Source
 from mllint.rule import Triggers
+
+#: A question about the bytes of one file whose answer is worth keeping.
+Facts = Callable[[bytes], list[str]]
 
 #: How many re-exports and aliases a name is followed through.
 _HOPS = 8
@@ -50,7 +53,7 @@ class Project:
     file (None: unreadable or no valid Python), ``load_bytes`` the normalised bytes of any file of the project (None:
     cannot be read), ``containing`` the project's Python files that pass a set of triggers, ``matching`` those
     whose bytes a regular expression matches, ``load_words`` the private and the imported words of one file (see
-    words.py), ``texts_with`` whether another text file has a word.
+    words.py), ``texts_with`` whether another text file has a word, ``load_fact`` see `fact`.
     """
 
     root: str
@@ -62,6 +65,7 @@ class Project:
     matching: Callable[[str], Iterable[str]] = lambda pattern: ()
     load_words: Callable[[str], Words] = lambda path: Words()
     texts_with: Callable[[str], bool] = lambda word: False
+    load_fact: Callable[[str, str, Facts], list[str]] | None = None
     memory: dict[str, object] = field(default_factory=dict)
 
     def index(self, path: str) -> FileIndex | None:
@@ -91,6 +95,9 @@ class Project:
             syntax = tree()
             return None if syntax is None else build_index(syntax, path)
 
+        def load_fact(asked: str, key: str, of: Facts) -> list[str]:
+            return self.fact(asked, key, of) if asked != path else of(source.data)
+
         def load_words(asked: str) -> Words:
             index = load_index(asked) if asked == path else None
             return self.load_words(asked) if index is None else words_of(source.data, index)
@@ -100,6 +107,7 @@ class Project:
             load_index=load_index,
             load_syntax=load_syntax,
             load_words=load_words,
+            load_fact=load_fact,
             load_bytes=lambda asked: source.data if asked == path else self.load_bytes(asked),
             memory={},
         )
@@ -212,39 +220,19 @@ class Project:
     def importers(self, path: str) -> tuple[str, ...]:
         """The files of the project that import a module, sorted; a package's ``__init__`` counts as imported
         where one of its modules is."""
-        return tuple(self._importers(path))
+        from mllint.analysis.importing import importers_of
+
+        return tuple(importers_of(self, path))
 
     def importable(self, path: str) -> bool:
         """Is a module imported by another module of the project that is no test?"""
         key = f"importable {path}"
         known = self.memory.get(key)
         if not isinstance(known, bool):
-            known = self.memory[key] = any(not self.is_test(importer) for importer in self._importers(path))
+            from mllint.analysis.importing import importers_of
+
+            known = self.memory[key] = any(not self.is_test(importer) for importer in importers_of(self, path))
         return known
-
-    def _importers(self, path: str) -> Iterator[str]:
-        stem = basename(dirname(path)) if basename(path) == "__init__.py" else basename(path).rpartition(".")[0]
-        near = dirname(path)
-        naming = self._tables()[1].get(stem, ())
-        candidates = sorted(naming, key=lambda other: (not other.startswith(near + "/"), other))
-        for other in candidates:
-            if other != path and self._imports(other, path):
-                yield other
-
-    def _imports(self, importer: str, path: str) -> bool:
-        index = self.index(importer)
-        if index is None:
-            return False
-        package = dirname(path) + "/" if basename(path) == "__init__.py" else ""
-        for dotted in index.imports:
-            name = dotted.removesuffix("*").rstrip(".") or dotted
-            found = self.module(name, importer)
-            if found is None and not dotted.endswith("*"):
-                split = self.split(dotted, importer)
-                found = split[0] if split else None
-            if found == path or (found and package and found.startswith(package) and not importer.startswith(package)):
-                return True
-        return False
 
     def is_test(self, path: str) -> bool:
         """Is a file of the project a test, by where it lies and what it is called?"""
@@ -281,6 +269,10 @@ class Project:
                     table.setdefault(word, []).append(path)
         return self.memory.setdefault("words", tables)  # type: ignore[return-value]  # put there just now
 
+    def imported_in(self, word: str) -> frozenset[str]:
+        """The files whose import statements have a word."""
+        return frozenset(self._tables()[1].get(word, ()))
+
     def written_in(self, word: str) -> frozenset[str]:
         """The files that may assign into an object of this name."""
         return frozenset(self._tables()[2].get(word, ()))
@@ -288,6 +280,12 @@ class Project:
     def mentioned_in_texts(self, word: str) -> bool:
         """Has a text of the project that is no Python (YAML, JSON, Markdown, a notebook…) this word?"""
         return self.texts_with(word)
+
+    def fact(self, path: str, key: str, of: Facts) -> list[str]:
+        """What a function says about the bytes of a file, kept between runs under a key (mllint's own rules only)."""
+        if self.load_fact is not None:
+            return self.load_fact(path, key, of)
+        return of(self.load_bytes(path) or b"")
 
     def _file(self, stem: str) -> str | None:
         stem = normpath(stem)

@@ -6,7 +6,7 @@ May not: be trusted over a changed file, or hold anything that could run code. A
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from pathlib import Path
@@ -116,4 +116,5 @@ def index_of(path: str, plain: Sequence[Any] | None) -> FileIndex | None:
 
 def _item(kind: type[Item], row: Sequence[Any]) -> Item:
     """One dataclass of strings, numbers and tuples of strings."""
-    return kind(*(tuple(value) if isinstance(value, list) else value for value in row))
+    make: Callable[..., Item] = kind
+    return make(*(tuple(value) if isinstance(value, list) else value for value in row))

@@ -44,13 +44,13 @@ class Pool(Generic[Item, Done]):
 
         context = multiprocessing.get_context(self.start_method or default_start_method())
         left: list[list[Item]] = []
-        pool = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_begin, initargs=(self.prepare, self.arguments)
-        )
+        begin = (os.getcwd(), self.prepare, self.arguments)
+        with _in_safe_folder():
+            pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin, initargs=begin)
         try:
             futures = {}
             try:
-                with _interrupts_held():
+                with _interrupts_held(), _in_safe_folder():
                     for chunk in chunks:
                         futures[pool.submit(self.work, chunk)] = chunk
             except BrokenProcessPool:
@@ -67,8 +67,9 @@ class Pool(Generic[Item, Done]):
         return left
 
 
-def _begin(prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+def _begin(folder: str, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Start of a worker: it ends without a word on Ctrl-C, and with the process that it works for, even a killed one."""
+    os.chdir(folder)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `_interrupts_held`
@@ -81,6 +82,18 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def _in_safe_folder() -> Iterator[None]:
+    """The current folder is that of Python's own modules meanwhile: a process that is spawned imports its first modules
+    from its current folder, and what is checked there must not be run (`multiprocessing.py`, say)."""
+    before, modules = os.getcwd(), os.path.dirname(os.__file__)
+    os.chdir(modules if os.path.isdir(modules) else sys.prefix)  # they may be in a zip file
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextmanager

@@ -146,6 +146,7 @@ class _Opened:
             self.matching,
             self.load_words,
             self.texts_with,
+            self.load_fact,
         )
 
     def now(self, path: str) -> Stamp | None:
@@ -193,6 +194,15 @@ class _Opened:
             self.learn(path, words)
             return words
         return Words(*(frozenset(words) for words in known))
+
+    def load_fact(self, path: str, key: str, of: Callable[[bytes], list[str]]) -> list[str]:
+        known = self.facts.get(path, self.now(path), f"fact {key}")
+        if isinstance(known, list):
+            return known
+        source = self._source(path, "python")
+        found = of(source.data) if source is not None else []
+        self.facts.put(path, self.now(path), f"fact {key}", found)
+        return found
 
     def learn(self, path: str, words: Words) -> None:
         """Remember the words of a file that somebody has read anyway."""

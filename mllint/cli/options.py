@@ -228,11 +228,13 @@ def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def home_folder() -> str:
-    """Where the user's own configuration is, as for ruff: in the folder that the system has for such files."""
-    if os.name == "nt":
-        return os.path.join(os.environ.get("APPDATA") or os.path.expanduser("~"), "mllint").replace(os.sep, "/")
-    given = os.environ.get("XDG_CONFIG_HOME", "")
-    return os.path.join(given if os.path.isabs(given) else os.path.expanduser("~/.config"), "mllint")
+    """Where the user's own configuration is, as for ruff: in the folder that the system has for such files.
+
+    "" where that is unknown, as in a container without HOME: a relative path would be one in the checked code.
+    """
+    given = os.environ.get("APPDATA" if os.name == "nt" else "XDG_CONFIG_HOME", "")
+    folder = given if os.path.isabs(given) else os.path.expanduser("~" if os.name == "nt" else "~/.config")
+    return os.path.join(folder, "mllint").replace(os.sep, "/") if os.path.isabs(folder) else ""
 
 
 def working_folder() -> str:

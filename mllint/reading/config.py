@@ -12,7 +12,7 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from mllint.reading.trust import at_home, own, withheld
+from mllint.reading.trust import expanded, own, withheld
 from mllint.settings import ConfigError, Flags, Settings, flags_from_table, from_table, merge
 
 #: In one folder the first of these that configures mllint wins.
@@ -64,7 +64,7 @@ class Finder:
             raise ConfigError(f"--config {file} cannot be used with --isolated; give one of them")
         if file:
             given = _settings(file, self.cwd) or Settings(root=self.cwd, config_path=file)
-            self._fixed = self._layered(at_home(given))
+            self._fixed = self._layered(given)
         self._home = Settings() if isolated or not home else _at_home(home)
         self._trust = own(self._home, allow_packs)
         self._default = self._layered(self._home)
@@ -112,7 +112,8 @@ class Finder:
             if os.path.isfile(path):
                 found = _settings(path, folder)
                 if found is not None:
-                    return self._layered(found if path == self._home.config_path else withheld(found, self._trust))
+                    ours = path == self._home.config_path
+                    return self._layered(found if ours else withheld(expanded(found), self._trust))
             elif os.path.islink(path) and not os.path.exists(path):
                 raise ConfigError(f"{path}: a symbolic link to nothing; remove it or restore the file")
         return None
@@ -120,7 +121,7 @@ class Finder:
     def _layered(self, settings: Settings) -> Settings:
         for layer in self._layers:
             settings = merge(settings, layer)
-        return settings
+        return expanded(settings)
 
 
 def _at_home(folder: str) -> Settings:
@@ -129,7 +130,7 @@ def _at_home(folder: str) -> Settings:
         path = f"{folder.rstrip('/')}/{name}"
         found = _settings(path, "") if os.path.isfile(path) else None
         if found is not None:
-            return at_home(found)
+            return expanded(found)
     return Settings()
 
 
@@ -154,13 +155,22 @@ def _given(config: Sequence[str], cwd: str) -> tuple[str, list[Flags]]:
     inline: list[Flags] = []
     for value in config:
         path = posix(os.path.abspath(os.path.join(cwd, value)))
-        if os.path.isfile(path):
+        # A pair is no path, whatever files there are: one called `fix=true` in the checked code is not the user's word.
+        if os.path.isfile(path) and not _is_pair(value):
             if file:
                 raise ConfigError(f"--config {value}: a second configuration file; give only one")
             file = path
         else:
             inline.append(_inline(value, cwd))
     return file, inline
+
+
+def _is_pair(value: str) -> bool:
+    """Is a value of ``--config`` a `key = value` as it stands?"""
+    try:
+        return bool(_parse(value, ""))
+    except ConfigError:
+        return False
 
 
 def _inline(value: str, cwd: str) -> Flags:
@@ -252,5 +262,5 @@ def _syntax_error(message: str, text: str, where: str) -> str:
     else:
         lines = text.splitlines() or [""]
         row, column = str(len(lines)), str(len(lines[-1]) + 1)
-        reason = message.removesuffix(" (at end of document)") + " before the end"
+        reason = message.removesuffix(" (at end of document)") + ", at the end"
     return f"{where}:{row}:{column}: not valid TOML: {reason[:1].lower()}{reason[1:]}"

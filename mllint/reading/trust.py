@@ -22,12 +22,22 @@ class Trust:
 
     def covers(self, config_path: str, pack: str) -> bool:
         """May a pack run that this configuration file names? Links are followed, so that none leads elsewhere."""
-        if self.everything:
+        if self.everything or os.path.realpath(pack) in map(os.path.realpath, self.packs):
             return True
         real = os.path.realpath(config_path)
-        return os.path.realpath(pack) in map(os.path.realpath, self.packs) or any(
-            real.startswith(os.path.join(os.path.realpath(project), "")) for project in self.projects
-        )
+        ours = any(real.startswith(os.path.join(os.path.realpath(project), "")) for project in self.projects)
+        return ours and os.path.realpath(pack) == _meant(config_path, real, pack)
+
+
+def _meant(config_path: str, real: str, pack: str) -> str:
+    """Where a configuration file itself has a pack, if it is reached through a link: seen from there, its `../lint` may
+    be somebody else's folder."""
+    folder = os.path.dirname(config_path)
+    try:
+        written = pack if real == config_path else os.path.relpath(pack, folder)
+    except ValueError:  # on another drive: no link leads there
+        written = pack
+    return os.path.realpath(os.path.join(os.path.dirname(real), written))
 
 
 def own(settings: Settings, everything: bool) -> Trust:
@@ -51,10 +61,28 @@ def withheld(settings: Settings, trust: Trust) -> Settings:
     )
 
 
-def at_home(settings: Settings) -> Settings:
-    """The settings of the user's own configuration, where a path may begin with ``~``."""
-    rules, projects = (tuple(map(os.path.expanduser, paths)) for paths in (settings.rules, settings.allow_packs))
-    return replace(settings, rules=rules, allow_packs=projects)
+def expanded(settings: Settings) -> Settings:
+    """The settings with the home folder for each ``~`` that a path begins with. Raises ConfigError where there is none:
+    a path that stayed as it is would start from the current folder, which may be anybody's."""
+    rules = tuple(_expanded(path, settings, "rules") for path in settings.rules)
+    return replace(
+        settings,
+        rules=rules,
+        allow_packs=tuple(_expanded(path, settings, "allow_packs") for path in settings.allow_packs),
+        baseline=_expanded(settings.baseline, settings, "baseline"),
+        cache_dir=_expanded(settings.cache_dir, settings, "cache_dir"),
+        withheld=tuple(pack for pack in settings.withheld if pack not in rules),
+    )
 
 
-__all__ = ["Trust", "at_home", "own", "withheld"]
+def _expanded(path: str, settings: Settings, name: str) -> str:
+    if not path.startswith("~"):
+        return path
+    found = os.path.expanduser(path)
+    if not os.path.isabs(found):
+        where, key = origin(settings, name), name.replace("_", "-")
+        raise ConfigError(f"{where}: `{key}` names `{path}`, but no home folder is known for it; write the whole path")
+    return found.replace(os.sep, "/")
+
+
+__all__ = ["Trust", "expanded", "own", "withheld"]

@@ -6,16 +6,18 @@ May not: judge, or follow conditions that are merely related; whether two differ
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
-from mllint.analysis.liveness.blocks import bound_names, own_nodes, parameters
+from mllint.analysis.liveness.blocks import bound_names, parameters
 from mllint.reading.source import Source
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+#: What runs later, or has names of its own.
+_ASIDES = (*_FUNCTIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -100,27 +102,31 @@ def _targets(node: ast.AST) -> Iterator[ast.Name]:
 
 
 def _mentions(name: str, block: list[ast.stmt], source: Source) -> bool:
-    """Is the name anywhere in the rows of a block? Saves looking at the expressions of nearly all blocks."""
+    """Is the name in the text of a block, other than as an attribute, a keyword or a part of a longer name?
+
+    Saves looking at the expressions of nearly all blocks.
+    """
     starts = source.line_starts
     last = block[-1].end_lineno or block[-1].lineno
     end = starts[last] if last < len(starts) else len(source.data)
-    return source.data.find(name.encode(), starts[block[0].lineno - 1], end) >= 0
+    word = rb"(?<![\w.])%s(?!\w|\s*=[^=}!:])" % re.escape(name.encode())
+    return re.compile(word).search(source.data, starts[block[0].lineno - 1], end) is not None
 
 
 def _first_read(name: str, block: list[ast.stmt]) -> ast.Name | None:
     """The first read of the name that happens while the block runs; None where the block asks whether it exists."""
     reads: list[ast.Name] = []
-    for node in own_nodes(block, _asides(block)):
+    pending: list[ast.AST] = list(block)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, _ASIDES):
+            continue
         if isinstance(node, ast.ExceptHandler) or (isinstance(node, ast.Name) and node.id in ("locals", "vars", "dir")):
             return None
         if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
             reads.append(node)
+        pending.extend(ast.iter_child_nodes(node))
     return min(reads, key=lambda node: (node.lineno, node.col_offset), default=None)
-
-
-def _asides(block: list[ast.stmt]) -> set[ast.AST]:
-    """Comprehensions: names in them may be their own."""
-    return {node for node in own_nodes(block) if isinstance(node, _COMPREHENSIONS)}
 
 
 def _is_bound_nowhere_else(name: str, function: Function, branch: list[ast.stmt]) -> bool:

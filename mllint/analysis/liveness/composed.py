@@ -1,6 +1,6 @@
 """Names that a program puts together and looks up: ``getattr(self, f"_load_{kind}")``.
 
-May not: parse. It reads the texts of the files that look anything up by name, once a run.
+May not: parse. What it finds in the text of a file is kept between runs.
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ from typing import cast
 from mllint.analysis.project import Project
 
 #: Files that look objects up by a name they hold.
-_LOOKS_UP = r"\b(getattr|hasattr|globals|locals|vars|__dict__|methodcaller|attrgetter|getmembers|dir)\s*\(|__dict__"
+_LOOKS_UP = re.compile(
+    rb"\b(getattr|hasattr|globals|locals|vars|__dict__|methodcaller|attrgetter|getmembers|dir)\s*\(|__dict__"
+)
 #: In its own file, or in a file of a base class, each of these may reach every method or function.
 _REACHES_ALL = re.compile(
     rb"\bdir\s*\(\s*(self|cls|type|sys|\))|\bgetmembers\s*\(|(cls|__class__|\))\.__dict__|\bglobals\s*\(\s*\)|\bvars\s*\(\s*(cls|type)"
@@ -30,6 +32,8 @@ _PARTS = (
     re.compile(rb"""(?P<before>)endswith\(\s*\(?\s*["'](?P<after>\w+)["']"""),
 )
 _KEY = "liveness composed"
+_FACT = "composed names"
+_ALL = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,8 @@ def may_be_composed(name: str, near: Iterable[str], project: Project) -> bool:
     """May some code of the project build this name and look it up? ``near`` are the files in which even a hint
     that fits any private name counts: the definition's own, and those of its base classes."""
     files = set(near)
-    for path in files:
-        if _REACHES_ALL.search(project.load_bytes(path) or b""):
-            return True
+    if any(_ALL in project.fact(path, _FACT, composed_names) for path in files):
+        return True
     patterns = _patterns(project)
     return any(
         pattern.fits(name) and (pattern.is_telling or not files.isdisjoint(paths))
@@ -66,17 +69,26 @@ def may_be_composed(name: str, near: Iterable[str], project: Project) -> bool:
     )
 
 
+def composed_names(data: bytes) -> list[str]:
+    """``begin*end`` of the names that a file puts together, if it looks anything up by name; `_ALL` among them where
+    it may reach everything that it defines."""
+    if not _LOOKS_UP.search(data):
+        return []
+    matches = (match for part in _PARTS for match in part.finditer(data))
+    found = {b"*".join((match["before"], match["after"])).decode("ascii", "replace") for match in matches}
+    return sorted(found - {"*"} | ({_ALL} if _REACHES_ALL.search(data) else set()))
+
+
 def _patterns(project: Project) -> dict[_Composed, set[str]]:
     known = project.memory.get(_KEY)
     if known is None:
         found: dict[_Composed, set[str]] = {}
-        for path in project.matching(_LOOKS_UP):
-            data = project.load_bytes(path) or b""
-            for part in _PARTS:
-                for match in part.finditer(data):
-                    before, after = (match[group].decode("ascii", "replace") for group in ("before", "after"))
-                    if before or after:
-                        found.setdefault(_Composed(before, after), set()).add(path)
+        for path in sorted(project.files):
+            for text in project.fact(path, _FACT, composed_names):
+                before, star, after = text.partition("*")
+                if not star:
+                    continue
+                found.setdefault(_Composed(before, after), set()).add(path)
         known = project.memory[_KEY] = found
     return cast("dict[_Composed, set[str]]", known)
 

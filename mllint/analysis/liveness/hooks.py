@@ -6,6 +6,7 @@ May not: look at a file. What is not listed here is unknown, and unknown means u
 from __future__ import annotations
 
 import builtins
+import sys
 
 
 def _names(text: str) -> frozenset[str]:
@@ -74,6 +75,12 @@ def hooks_of(base: str) -> frozenset[str] | None:
     return _BASES.get(base)
 
 
+def is_elsewhere(base: str) -> bool:
+    """Is a class surely none of the project, so that there is no need to ask?"""
+    top = base.partition(".")[0]
+    return "." in base and (top in sys.stdlib_module_names or top in ("numpy", "tensorflow", "torch"))
+
+
 def is_framework_hook(name: str) -> bool:
     """Is it a name that some framework calls, if only in classes derived from its own?"""
     return name in _FRAMEWORK_HOOKS
@@ -89,4 +96,4 @@ def is_plain_decorator(dotted: str) -> bool:
     return dotted in _PLAIN_DECORATORS
 
 
-__all__ = ["hooks_of", "is_framework_hook", "is_plain_decorator", "is_protocol_name"]
+__all__ = ["hooks_of", "is_elsewhere", "is_framework_hook", "is_plain_decorator", "is_protocol_name"]

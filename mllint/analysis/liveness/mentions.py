@@ -6,20 +6,16 @@ May not: judge, or resolve what a mention refers to: a string or another object'
 from __future__ import annotations
 
 import io
-import re
 import tokenize
+from collections.abc import Iterator
 
 from mllint.analysis.project import Project
-
-#: In more files than these a name is taken for used, without a look at what the mentions are.
-_MOST_FILES = 4
 
 
 def is_mentioned(name: str, data: bytes, besides: tuple[int, int] = (0, 0)) -> bool:
     """Is a name mentioned in a text, outside comments and outside the bytes ``besides``?"""
     doubtful: list[int] = []
-    for match in re.finditer(rb"(?<![A-Za-z0-9_\x80-\xff])%s(?![A-Za-z0-9_\x80-\xff])" % name.encode(), data):
-        at = match.start()
+    for at in _places(name.encode(), data):
         if besides[0] <= at < besides[1]:
             continue
         if b"#" not in data[data.rfind(b"\n", 0, at) + 1 : at]:
@@ -28,12 +24,26 @@ def is_mentioned(name: str, data: bytes, besides: tuple[int, int] = (0, 0)) -> b
     return bool(doubtful) and not _all_in_comments(doubtful, data)
 
 
+#: Bytes that make a longer word of one.
+_WORD_BYTES = frozenset(bytes([code]) for code in range(256) if code > 127 or chr(code).isalnum() or chr(code) == "_")
+
+
+def _places(word: bytes, data: bytes) -> Iterator[int]:
+    """Where a word stands on its own. A pattern for each name would cost 0.1 ms to compile, 29,000 times."""
+    at = data.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if data[at - 1 : at] not in _WORD_BYTES and data[end : end + 1] not in _WORD_BYTES:
+            yield at
+        at = data.find(word, end)
+
+
 def is_mentioned_elsewhere(name: str, path: str, project: Project) -> bool:
-    """Is a name mentioned in another file of the project: in Python, a configuration, a document?"""
-    others = project.mentioned(name) - {path}
-    if len(others) > _MOST_FILES or any(is_mentioned(name, project.load_bytes(each) or b"") for each in sorted(others)):
-        return True
-    return project.mentioned_in_texts(name)
+    """Is a name mentioned in another file of the project: in Python, a configuration, a document?
+
+    Comments count here: to tell them apart, those files would have to be read and tokenised for each name.
+    """
+    return bool(project.mentioned(name) - {path}) or project.mentioned_in_texts(name)
 
 
 def _all_in_comments(places: list[int], data: bytes) -> bool:

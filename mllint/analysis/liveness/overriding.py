@@ -6,26 +6,30 @@ May not: guess: a base that is neither in the project nor known is taken to call
 from __future__ import annotations
 
 import ast
+import re
 
 from mllint.analysis.index import FileIndex
-from mllint.analysis.liveness.hooks import hooks_of, is_framework_hook
+from mllint.analysis.liveness.hooks import hooks_of, is_elsewhere, is_framework_hook
 from mllint.analysis.names import dotted_name
 from mllint.analysis.project import Found, Project
 from mllint.analysis.syntax import Syntax
+
+#: Names of classes that are made to be derived from, also outside the project.
+_FOR_SUBCLASSES = re.compile(r"^_?(Base|Abstract)[A-Z_]|Base$|[Mm]ixin|MIXIN")
 
 
 def is_closed_locally(owner: ast.ClassDef, name: str, index: FileIndex, syntax: Syntax) -> bool:
     """As far as the file shows: can only this class's own code, and that of its bases in the project, call the method?
 
-    A mixin is made for classes of others; a decorated class, or one with a metaclass, may be handed to a framework.
+    A mixin or a base class is made for classes of others; a decorated class, or one with a metaclass, may be handed
+    to a framework.
     """
-    if (
-        "mixin" in owner.name.lower()
-        or owner.keywords
-        or any(not _is_dataclass(each, index) for each in owner.decorator_list)
-    ):
+    if _FOR_SUBCLASSES.search(owner.name) or owner.keywords:
         return False
-    if owner.bases and is_framework_hook(name) and any(hooks_of(each) is None for each in base_names(owner, index)):
+    if any(not _is_dataclass(each, index) for each in owner.decorator_list):
+        return False
+    unknown = [each for each in base_names(owner, index) if hooks_of(each) is None]
+    if any(not each or is_elsewhere(each) for each in unknown) or (unknown and is_framework_hook(name)):
         return False
     for other in syntax.statements(ast.ClassDef):
         bases = base_names(other, index)

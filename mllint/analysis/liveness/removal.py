@@ -23,7 +23,10 @@ def without_rest(code: list[ast.stmt], ctx: Context) -> list[Edit] | None:
     assert ctx.syntax is not None
     if changes_scope(code, ctx.syntax) or not _own_rows(code[0], code[-1], ctx):
         return None
-    return [ctx.delete_lines(first_row(code[0]), last_row(code[-1]))]
+    start = first_row(code[0])
+    while not ctx.source.line(start - 1).strip():
+        start -= 1
+    return [ctx.delete_lines(start, last_row(code[-1]))]
 
 
 def without_body(statement: ast.If | ast.While, ctx: Context) -> list[Edit] | None:
@@ -70,11 +73,11 @@ def changes_scope(code: list[ast.stmt], syntax: Syntax) -> bool:
     """
     if yields(code):
         return True
-    scope = syntax.scope(code[0])
+    scope, dead = syntax.scope(code[0]), set(code)
     own = parameters(scope) if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) else frozenset()
-    only_dead = bound_names(code) - bound_names(scope.body, code) - own
+    only_dead = bound_names(code) - bound_names(scope.body, dead) - own
     return bool(only_dead) and any(
-        isinstance(node, ast.Name) and node.id in only_dead for node in _everything(scope.body, code)
+        isinstance(node, ast.Name) and node.id in only_dead for node in _everything(scope.body, dead)
     )
 
 
