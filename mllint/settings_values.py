@@ -221,5 +221,8 @@ def toml(value: object) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return "a table"
-    text = f'"{value}"' if isinstance(value, str) else str(value)
+    if isinstance(value, (list, tuple)):
+        text = f"[{', '.join(toml(item) for item in value)}]"
+    else:
+        text = f'"{value}"' if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -9,7 +9,6 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.startup.words import BUILDER_WORDS, MODEL_WORDS
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
@@ -113,7 +112,6 @@ class ModuleLevelModel(Rule):
         name="module-level-model",
         severity=Severity.ERROR,
         since="0.1.0",
-        triggers=((*BUILDER_WORDS, *MODEL_WORDS),),
         project=True,
     )
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.startup.words import CONFIG_WORDS
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
 
@@ -109,7 +108,6 @@ class ConfigFrozenAtImport(Rule):
         name="config-frozen-at-import",
         severity=Severity.WARNING,
         since="0.1.0",
-        triggers=(("environ", "getenv", "def", *CONFIG_WORDS),),
         project=True,
     )
 

@@ -67,7 +67,8 @@ class DeadBranch(Rule):
     - Never reported: debug switches (by their name, or because their block only prints, logs or plots), a block of imports
       (`if False: import x` is for tools), an empty block, `if False: yield`, `TYPE_CHECKING`.
     - Behind a jump, these count as written on purpose: a `yield` that makes a generator, a `return` that computes nothing,
-      `raise` and `assert False` behind a `return`, strings (unless the `return` itself returns one).
+      `raise` and `assert False` behind a `return`, strings (unless the `return` itself returns one), all behind
+      `raise SkipTest`.
     - A `with` may swallow the exception and a loop may end, so nothing behind them is dead. Functions that never return,
       such as `sys.exit`, are not known; neither are `a if False else b` and conditions that compare constants.
     - In a notebook a cell that raises only ends the cell.
@@ -83,7 +84,6 @@ class DeadBranch(Rule):
         name="dead-branch",
         severity=Severity.WARNING,
         since="0.1.0",
-        triggers=(("if", "while", "return", "raise", "break", "continue"),),
         fix=Safety.UNSAFE,
         project=True,
     )

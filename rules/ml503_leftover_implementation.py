@@ -93,7 +93,6 @@ class LeftoverImplementation(Rule):
         name="leftover-implementation",
         severity=Severity.WARNING,
         since="0.1.0",
-        triggers=(("def",),),
         confidence="medium",
         fix=Safety.DISPLAY,
         project=True,

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.liveness.branches import Unbound, read_in_other_branch
+from mllint.analysis.liveness.branches import Unbound, may_read_in_other_branch, read_in_other_branch
 from mllint.analysis.liveness.probes import Probe, probes
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.rule import Meta, Rule
@@ -99,7 +99,8 @@ class ExistenceProbedName(Rule):
         for probe in probes(syntax, ctx.source.data):
             if not (probe.at_top and ctx.source.kind == "notebook"):
                 yield _probed(probe, ctx)
-        choosing = (syntax.scope(each) for each in syntax.statements(ast.If) if each.orelse)
+        choices = (each for each in syntax.statements(ast.If) if each.orelse)
+        choosing = (syntax.scope(each) for each in choices if may_read_in_other_branch(each, ctx.source))
         for function in dict.fromkeys(choosing):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 for unbound in read_in_other_branch(function, ctx.source):

@@ -41,8 +41,9 @@ def test_a_new_rule_keeps_every_promise(project: Path) -> None:
     done = mllint(project, "test-rules", "lint")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "ok    ACME001 bare-call: 10 of 10 promises kept\n\n1 rule passed.\n"
-    for name in ("rule", "meta", "iterator"):  # what its file imports, and so cannot be the name of its class
-        mllint(project, "new-rule", f"ACME{len(name):03}", name)
+    # What its file imports, and keywords: no names for its class.
+    for number, name in enumerate(("rule", "meta", "iterator", "none", "true"), start=2):
+        mllint(project, "new-rule", f"ACME{number:03}", name)
     assert mllint(project, "test-rules", "lint/").returncode == 0
     assert mllint(project, "test-rules", f"lint/{STEM}.py").returncode == 0
 

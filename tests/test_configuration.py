@@ -302,7 +302,8 @@ def test_a_whole_number_is_a_number() -> None:
         ("options = 3", "`options` must be a table; write `[options.<rule>]`"),
         ("options.ML501 = 3", "`options.ML501` must be a table; write `[options.ML501]`"),
         ("options.ML501.a = 1979-05-27", "`options.ML501.a` cannot be 1979-05-27"),
-        ("options.ML501.a = [1]", "`options.ML501.a` cannot be "),
+        ("options.ML501.a = [1, 'b']", "`options.ML501.a` cannot be [1, \"b\"]"),
+        ("[tool.mllint.tool.mllint]\na = 1", "only in a pyproject.toml do the keys stand below `[tool.mllint]`"),
         ("options.ML501.a = {b = 1}", "`options.ML501.a` cannot be a table"),
         ("[tool.mllint.rules.ML501]\na = 1", "options of a rule stand in `[options.<rule>]`"),
     ],
@@ -368,8 +369,25 @@ def _options() -> list[Any]:
 def test_it_helps_where_the_configuration_is_wrong(project: Path) -> None:
     configure(project, "josb = 1")
     result = run("config", "jobs")
-    assert result.exit_code == 0 and "Type: whole number" in result.stdout
+    assert result.exit_code == 0 and "Type: whole number" in result.stdout and not result.stderr
+    result = run("config")
+    assert result.exit_code == 0 and "jobs\n" in result.stdout
     assert "warning: options of your own rules are not known here: " in result.stderr
+
+
+def test_it_knows_options_of_own_rules_by_code_and_name(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    pack = str(tmp_path_factory.mktemp("lint"))
+    Path(pack, "try001_long_file.py").write_text(PACK_RULE)
+    names = run("config", "options.TRY001", "--rules", pack).stdout.splitlines()
+    assert names == ["options.long-file.most-bytes", "options.long-file.names"]
+    assert names == run("config", "options.long-file", "--rules", pack).stdout.splitlines()
+    assert names == run("config", "--rules", pack).stdout.splitlines()[-2:]
+    by_code = names[0].replace("long-file", "TRY001")
+    assert run("config", by_code, "--rules", pack).stdout == run("config", names[0], "--rules", pack).stdout != ""
+    result = run("config", "options.ML501")
+    assert result.exit_code == 2 and "`duplicate-definition` has no options" in result.stderr
 
 
 def test_keys_of_options() -> None:
@@ -456,6 +474,23 @@ def test_bash_completes() -> None:
     assert completed("config", "fail") == ["fail-on"]
     assert completed("rule", "fill-in") == ["fill-in-backward"]
     assert completed("completion", "z") == ["zsh"]
+
+
+def test_own_rules_complete_without_being_run(project: Path) -> None:
+    (project / "lint").mkdir()
+    (project / "lint/try001_long_file.py").write_text(PACK_RULE + "\nraise SystemExit('has run')\n")
+    assert completed("check", "--rules", "lint", "--select", "TR") == ["TRY001"]
+    assert completed("check", "--select", "TR") == [""]
+    configure(project, 'rules = ["lint"]')
+    assert completed("check", "--select", "ML5,long-f") == ["ML5,long-file"]
+    assert completed("rule", "TR") == ["TRY001"]
+    configure(project, "rules = 3")
+    assert completed("rule", "ML50") == completed("check", "--select", "ML50")
+
+
+def test_paths_are_left_to_the_shell() -> None:
+    for words in (["check"], ["check", "--config"], ["check", "-o"], ["check", "--rules"], ["test-rules"]):
+        assert completed(*words, "a") == ["a"], words
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")

@@ -146,7 +146,7 @@ def test_a_rule_may_crash_wherever_it_is_asked(rule: Rule) -> None:
         ("x = 1\0\n", "null bytes"),
         ("if x:\npass\n", "indented block"),
         ("x = " + "(" * 1500 + ")" * 1500, "nest"),
-        ("x = a" + ".f()" * 8000, "nested too deeply"),
+        ("bad = a" + ".f()" * 8000, "nested too deeply"),
     ],
     ids=["syntax", "python-2", "null", "indent", "parentheses", "chain"],
 )

@@ -137,7 +137,7 @@ def test_broad_excepts() -> None:
                     broad.append((dotted(path), caught))
     assert broad == [
         ("mllint.checking.look", "Exception"),
-        ("mllint.checking.look", "Exception"),
+        ("mllint.checking.look", "(Exception, SystemExit)"),
         ("mllint.checking.packs", "(Exception, SystemExit)"),
-        ("mllint.checking.ruleset", "Exception"),
+        ("mllint.checking.ruleset", "(Exception, SystemExit)"),
     ]

@@ -14,7 +14,7 @@ from mllint.checking.packs import Packs, builtin_rules, known_rules, pack_packag
 from mllint.checking.rule_faults import meta_fault, rule_fault
 from mllint.checking.select import expand
 from mllint.diagnostic import Safety, Severity
-from mllint.rule import Meta
+from mllint.rule import Meta, Option
 
 RULE = '''"""A rule."""
 
@@ -178,6 +178,18 @@ BROKEN: dict[str, tuple[dict[str, str], str]] = {
         "no node class of LibCST",
     ),
     "idle": ({"lint/rule.py": rule_text().replace("visit_Call", "look")}, "visits nothing"),
+    "arguments": (
+        {"lint/rule.py": rule_text().replace("(self, node, ctx)", "(self, node)")},
+        "`visit_Call` must take `(self, node, ctx)`",
+    ),
+    "arguments of commands": (
+        {"lint/rule.py": rule_text().replace("visit_Call(self, node, ctx)", "visit_command(self)")},
+        "`visit_command` must take `(self, command, ctx)`",
+    ),
+    "no method": (
+        {"lint/rule.py": rule_text() + "\n    visit_Call = 3\n"},
+        "`visit_Call` is no method; write `def visit_Call(self, node, ctx)`",
+    ),
     "triggers": (
         {"lint/rule.py": rule_text().replace('(("forbidden",),)', '("forbidden",)')},
         "must be groups of phrases",
@@ -220,6 +232,15 @@ def test_a_meta_of_wrong_types() -> None:
     assert "severity 'error' must be" in meta_fault(Meta("ACME001", "a-b", "error", since="1"))  # type: ignore[arg-type]
     assert "fix 'safe' must be" in meta_fault(Meta("ACME001", "a-b", Severity.ERROR, "1", fix="safe"))  # type: ignore[arg-type]
     assert "since 1 must be" in meta_fault(Meta("ACME001", "a-b", Severity.ERROR, since=1))  # type: ignore[arg-type]
+    for option, fault in (
+        (Option("max_depth", 1, "m"), "lower-case words joined by `-`"),
+        (Option("a", None, "m"), "the default of option 'a' must be"),  # type: ignore[arg-type]
+        (Option("a", ["b"], "m"), "the default of option 'a' must be"),  # type: ignore[arg-type]
+        (Option("a", 1, None), "the meaning of option 'a' must be"),  # type: ignore[arg-type]
+        (Option("twice", 2, "m"), "two options are called 'twice'"),
+    ):
+        options = (Option("twice", 1, "m"), option)
+        assert fault in meta_fault(Meta("ACME001", "a-b", Severity.ERROR, since="1", options=options))
     assert "groups" in meta_fault(Meta("ACME001", "a-b", Severity.ERROR, "1", triggers=((),)))
 
 
@@ -349,6 +370,10 @@ def test_nested_configurations_have_packs_of_their_own(project: Path) -> None:
         ("yield None", "TypeError"),
         ("return None", "TypeError"),
         ("raise ZeroDivisionError", "ZeroDivisionError"),
+        ("raise SystemExit(0)", "SystemExit"),
+        ("yield ctx.report(node, None)", "TypeError"),
+        ("yield ctx.report(node, '')", "TypeError"),
+        ("yield ctx.report((-9, 2), 'x')", "TypeError"),
         ("import dataclasses; yield dataclasses.replace(ctx.report(node, 'x'), code='ACME999')", "TypeError"),
     ],
 )

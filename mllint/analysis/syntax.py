@@ -36,6 +36,8 @@ class Syntax:
         self._by_kind: dict[type[ast.AST], list[ast.AST]] = {}
         self._place: dict[ast.AST, int] = {}
         self._at_import: list[ast.stmt] | None = None
+        #: Where analyses keep what they built for this file, each under a key of its own.
+        self.memory: dict[str, Any] = {}
         parents, by_kind, place = self._parents, self._by_kind, self._place
         pending: list[ast.AST] = [module]
         while pending:

@@ -6,6 +6,7 @@ May not: write files.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from keyword import iskeyword
 from pathlib import PurePosixPath
 
 from mllint.authoring.explain import stem
@@ -123,4 +124,4 @@ def new_rule_files(code: str, name: str) -> dict[PurePosixPath, str]:
 def _class_name(name: str) -> str:
     """``bare-torch-save`` -> ``BareTorchSave``."""
     joined = "".join(word.capitalize() for word in name.split("-"))
-    return f"{joined}Rule" if joined in _IMPORTED else joined
+    return f"{joined}Rule" if joined in _IMPORTED or iskeyword(joined) else joined

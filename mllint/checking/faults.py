@@ -12,7 +12,7 @@ from mllint.diagnostic import Diagnostic
 from mllint.reading.source import Source
 
 
-def crash(source: Source, rules: RuleSet, who: str, error: Exception) -> Diagnostic:
+def crash(source: Source, rules: RuleSet, who: str, error: BaseException) -> Diagnostic:
     """ML002: who crashed on this file, and where in the code."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -62,10 +62,7 @@ def _run(look: Look, woken: list[Rule]) -> None:
     tree = parse(source)
     if isinstance(tree, SyntaxFault):
         look.own += syntax_error(source, rules, tree)
-    elif not woken:
-        fault = too_deep(source)
-        look.own += syntax_error(source, rules, fault) if fault is not None else ()
-    else:
+    elif woken:
         syntax = Syntax(tree)
         index = build_index(syntax, look.absolute or source.path)
         look.words = words_of(source.data, index)
@@ -193,13 +190,13 @@ def _check_script(look: Look, woken: Sequence[Rule]) -> None:
 
         kernel = file_kernel(look.source)
         for rule, context in contexts:
-            _collect(look, rule, rule.visit_kernel(kernel, context))
+            _collect(look, rule, lazily(rule.visit_kernel)(kernel, context))
         return
     from mllint.reading.shell import commands_in
 
     for command in commands_in(look.source):
         for rule, context in contexts:
-            _collect(look, rule, rule.visit_command(command, context))
+            _collect(look, rule, lazily(rule.visit_command)(command, context))
 
 
 def _collect(look: Look, rule: Rule, results: Iterator[Diagnostic]) -> None:
@@ -220,5 +217,5 @@ def _collect(look: Look, rule: Rule, results: Iterator[Diagnostic]) -> None:
         look.asking.add(code)
     except NoPositions as error:
         found.append(unreadable_tree(look.source, look.rules, error))
-    except Exception as error:  # noqa: BLE001
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a rule that exits would end the run as if all were well
         found[before:] = [*usable(found[before:], code), crash(look.source, look.rules, f"rule `{code}`", error)]

@@ -47,20 +47,62 @@ def meta_fault(meta: Meta) -> str:
             return f"{field} {getattr(meta, field)!r} must be a string"
     if not isinstance(meta.options, tuple) or not all(isinstance(option, Option) for option in meta.options):
         return f"options {meta.options!r} must be a tuple of `Option`"
+    fault = _options_fault(meta.options)
+    if fault:
+        return fault
     for field in ("triggers", "project_triggers"):
         if not _are_triggers(getattr(meta, field)):
             return f'{field} must be groups of phrases, as in `(("torch.save",), ("open", "write"))`: tuples in a tuple'
     return ""
 
 
+def _options_fault(options: tuple[Option, ...]) -> str:
+    """What is wrong with the options of a rule."""
+    names = [option.name for option in options]
+    for option in options:
+        default: object = option.default  # nothing has checked what an author wrote
+        meaning: object = option.meaning
+        if not isinstance(option.name, str) or not NAME.fullmatch(option.name):
+            return f"option {option.name!r} must be named in lower-case words joined by `-`, as in `max-depth`"
+        if names.count(option.name) > 1:
+            return f"two options are called {option.name!r}"
+        texts = isinstance(default, tuple) and all(isinstance(item, str) for item in default)
+        if not texts and not isinstance(default, (bool, int, float, str)):
+            return f"the default of option {option.name!r} must be a bool, number, string or tuple of strings"
+        if not isinstance(meaning, str):
+            return f"the meaning of option {option.name!r} must be a sentence"
+    return ""
+
+
 def visit_fault(rule: Rule) -> str:
-    """What is wrong with the names of a rule's ``visit_*`` methods."""
-    for name in (name for name in dir(type(rule)) if name.startswith("visit_") and name not in _OWN_VISITS):
+    """What is wrong with the names of a rule's ``visit_*`` methods, or with what they take."""
+    for name in (name for name in dir(type(rule)) if name.startswith("visit_")):
+        fault = _call_fault(getattr(rule, name), name)
+        if fault:
+            return fault
         node = name[len("visit_") :]
+        if name in _OWN_VISITS:
+            continue
         if not node or not node[0].isupper() or node not in _libcst_names():
             near = _nearest(node)
             hint = f"did you mean `visit_{near}`?" if near else f"it may also be {', '.join(_OWN_VISITS)}"
             return f"`{name}` names no node class of LibCST; {hint}"
+    return ""
+
+
+def _call_fault(visit: object, name: str) -> str:
+    """Why a visit cannot be called as it would be."""
+    wanted = ("ctx",) if name == "visit_file" else ("node" if name not in _OWN_VISITS else name[len("visit_") :], "ctx")
+    if not callable(visit):
+        return f"`{name}` is no method; write `def {name}(self, {', '.join(wanted)})`"
+    import inspect  # only a user's rules need it
+
+    try:
+        inspect.signature(visit).bind(*wanted)
+    except TypeError:
+        return f"`{name}` must take `(self, {', '.join(wanted)})`"
+    except ValueError:  # built in another language: it is seen when it is called
+        return ""
     return ""
 
 

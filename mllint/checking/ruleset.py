@@ -121,14 +121,14 @@ def _reach(rule: Rule, project: Project) -> frozenset[str]:
     if not isinstance(known, frozenset):
         try:
             known = rule.reached(project)
-        except Exception as error:  # noqa: BLE001  # somebody's plug-in; `crash_of` hands the error on
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # somebody's plug-in; `crash_of` hands the error on
             known = project.files
             project.memory[f"crash of {rule.meta.code}"] = error
         project.memory[key] = known
     return known
 
 
-def crash_of(rule: Rule, project: Project) -> Exception | None:
+def crash_of(rule: Rule, project: Project) -> Exception | SystemExit | None:
     """What a rule raised when it was asked which files it reaches."""
     error = project.memory.get(f"crash of {rule.meta.code}")
-    return error if isinstance(error, Exception) else None
+    return error if isinstance(error, (Exception, SystemExit)) else None

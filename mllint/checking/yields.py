@@ -27,13 +27,24 @@ def lazily(visit: Visit) -> Visit:
 
 def usable(found: Sequence[object], code: str) -> list[Diagnostic]:
     """What is a finding of the rule with this code."""
-    return [item for item in found if isinstance(item, Diagnostic) and item.code == code]
+    return [item for item in found if isinstance(item, Diagnostic) and not _fault(item, code)]
 
 
 def check_yielded(found: Sequence[object], code: str) -> None:
     """Raise TypeError for what is no finding of the rule with this code."""
     for item in found:
-        if not isinstance(item, Diagnostic):
-            raise TypeError(f"yielded {type(item).__name__}, not what `ctx.report` returns")
-        if item.code != code:
-            raise TypeError(f"yielded a finding of {item.code}")
+        fault = _fault(item, code)
+        if fault:
+            raise TypeError(fault)
+
+
+def _fault(item: object, code: str) -> str:
+    """Why something is no finding of the rule with this code; "" if it is one."""
+    if not isinstance(item, Diagnostic):
+        return f"yielded {type(item).__name__}, not what `ctx.report` returns"
+    if item.code != code:
+        return f"yielded a finding of {item.code}"
+    message: object = item.message  # nothing has checked what an author wrote
+    if not isinstance(message, str) or not message:
+        return f"yielded a finding whose message is {message!r}"
+    return "" if 0 <= item.start <= item.end else f"yielded a finding at bytes {item.start} to {item.end}"

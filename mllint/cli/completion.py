@@ -1,22 +1,28 @@
-"""``mllint completion``, and what a shell offers while somebody types rule codes and formats.
+"""``mllint completion``, and what a shell offers while somebody types rule codes, formats and paths.
 
-May not: import the rules before somebody asks for their names.
+May not: import the rules before somebody asks for their names, or run a user's own: those are read as text.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from mllint.settings import OUTPUT_FORMATS
+from mllint.settings import OUTPUT_FORMATS, ConfigError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from mllint.rule import Meta
 
 
 def complete_selectors(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Codes, families and names of rules that go on as the last part of ``ML2,dup`` begins."""
-    from mllint.checking.packs import builtin_rules
     from mllint.checking.select import FAMILIES
 
     before, comma, typed = incomplete.rpartition(",")
-    metas = [rule.meta for rule in builtin_rules()]
+    metas = _metas(ctx)
     words = ["ALL", *(word for meta in metas for word in (meta.code, meta.name))]
     words += [name for prefix, (name, _) in FAMILIES.items() if any(meta.code.startswith(prefix) for meta in metas)]
     begun = typed.upper() if typed.lower().startswith("ml") and typed[2:].isdigit() else typed
@@ -25,10 +31,29 @@ def complete_selectors(ctx: click.Context, parameter: click.Parameter, incomplet
 
 def complete_rules(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
     """Codes and names of single rules."""
-    from mllint.checking.packs import builtin_rules
-
-    words = [word for rule in builtin_rules() for word in (rule.meta.code, rule.meta.name)]
+    words = {word for meta in _metas(ctx) for word in (meta.code, meta.name)}
     return [word for word in sorted(words) if word.startswith(incomplete)]
+
+
+def complete_paths(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What the shell itself offers for paths."""
+    from click.shell_completion import CompletionItem
+
+    return [CompletionItem(incomplete, type="file")]
+
+
+def _metas(ctx: click.Context) -> list[Meta]:
+    """What is known about each rule in the current folder: of packs, what their text shows."""
+    from mllint.checking.packs import builtin_rules
+    from mllint.checking.withheld import withheld_rules
+    from mllint.cli.packs import settings_here
+
+    try:
+        settings = settings_here((), False, ctx.params.get("rules"), False)
+        packs = (*settings.rules, *settings.withheld)
+    except ConfigError:  # it is said when the command runs
+        packs = ()
+    return [rule.meta for rule in (*builtin_rules(), *(rule for pack in packs for rule in withheld_rules(pack)))]
 
 
 def complete_formats(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from mllint.authoring.scaffold import new_rule_fault, new_rule_files
+from mllint.cli.completion import complete_paths
 from mllint.cli.options import working_folder
 from mllint.cli.packs import shown, with_settings
 from mllint.reading.config import posix
@@ -21,7 +23,13 @@ from mllint.settings import Settings
 @click.command("new-rule")
 @click.argument("code")
 @click.argument("name")
-@click.option("--pack", default="", metavar="FOLDER", help="Where rules are kept; by default the configured folder.")
+@click.option(
+    "--pack",
+    default="",
+    metavar="FOLDER",
+    help="Where rules are kept; by default the configured folder.",
+    shell_complete=complete_paths,
+)
 @with_settings
 def new_rule(code: str, name: str, pack: str, here: Callable[[], Settings]) -> None:
     """Write a new rule with its fixtures.
@@ -58,7 +66,8 @@ def _what_next(folder: Path, settings: Settings) -> str:
     """What is left to do, with the lines of configuration that are missing."""
     written = folder.as_posix()
     absolute = posix(os.path.abspath(folder))
-    steps = [f"Edit the rule and its fixtures until `mllint test-rules {written}` passes and they say what you mean."]
+    command = f"mllint test-rules {quote(written)}"
+    steps = [f"Edit the rule and its fixtures until `{command}` passes and they say what you mean."]
     if absolute not in (*settings.rules, *settings.withheld):
         steps.append(_configuration(absolute, settings))
     steps.append(

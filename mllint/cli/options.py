@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from mllint.cli.completion import complete_formats, complete_selectors
+from mllint.cli.completion import complete_formats, complete_paths, complete_selectors
 from mllint.settings import OUTPUT_FORMATS, ConfigError, Flags, PerFile
 
 
@@ -121,14 +121,23 @@ def _paths(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ..
 
 
 CONFIG_FLAG = click.option(
-    "--config", multiple=True, metavar="FILE|KEY=VALUE", help="A configuration file or one TOML setting."
+    "--config",
+    multiple=True,
+    metavar="FILE|KEY=VALUE",
+    help="A configuration file or one TOML setting.",
+    shell_complete=complete_paths,
 )
 ISOLATED_FLAG = click.option("--isolated", is_flag=True, help="Ignore all configuration files.")
 
 #: Flags about users' own rules.
 PACK_FLAGS = (
     click.option(
-        "--rules", multiple=True, callback=_paths, metavar="PATH", help="A folder or file with rules of your own."
+        "--rules",
+        multiple=True,
+        callback=_paths,
+        metavar="PATH",
+        help="A folder or file with rules of your own.",
+        shell_complete=complete_paths,
     ),
     click.option("--allow-packs", "packs_allowed", is_flag=True, help="Run rules that came with the checked code."),
 )
@@ -167,7 +176,14 @@ _CHECK: list[Callable[[Callable[..., Any]], Callable[..., Any]]] = [
         help=f"How findings are printed: {', '.join(OUTPUT_FORMATS)}.",
         shell_complete=complete_formats,
     ),
-    click.option("-o", "--output-file", metavar="FILE", default="", help="Write the findings to a file."),
+    click.option(
+        "-o",
+        "--output-file",
+        metavar="FILE",
+        default="",
+        help="Write the findings to a file.",
+        shell_complete=complete_paths,
+    ),
     click.option("--preview/--no-preview", default=None, help="Also check and report what is of level info."),
     CONFIG_FLAG,
     ISOLATED_FLAG,

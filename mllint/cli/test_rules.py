@@ -9,10 +9,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from shlex import quote
 
 import click
 
 from mllint.authoring.trial import Trial, render, try_pack
+from mllint.cli.completion import complete_paths
 from mllint.cli.options import working_folder
 from mllint.cli.packs import faults_said, shown, with_settings
 from mllint.cli.terminal import use_color
@@ -20,7 +22,7 @@ from mllint.settings import ConfigError, Settings
 
 
 @click.command("test-rules")
-@click.argument("packs", nargs=-1, metavar="[PACK]...")
+@click.argument("packs", nargs=-1, metavar="[PACK]...", shell_complete=complete_paths)
 @click.option("--fixtures", default="", metavar="FOLDER", help="Where the fixtures are; by default beside the rules.")
 @click.option("-v", "--verbose", is_flag=True, help="List the promises that are kept too.")
 @click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto", help="Colours in the output.")
@@ -42,7 +44,7 @@ def _configured(settings: Settings) -> tuple[str, ...]:
     """The packs that the configuration names and that may run. Raises ConfigError where there is none."""
     cwd = working_folder()
     if settings.withheld:
-        names = " ".join(shown(pack, cwd) for pack in settings.withheld)
+        names = " ".join(quote(shown(pack, cwd)) for pack in settings.withheld)
         raise ConfigError(f"rules that a configuration names do not run by themselves; run `mllint test-rules {names}`")
     if not settings.rules:
         raise ConfigError("the configuration names no rules; name a folder: `mllint test-rules lint`")

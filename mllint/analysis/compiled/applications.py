@@ -99,8 +99,16 @@ def applications(
 ) -> list[Application]:
     """Every place in a file that compiles, traces or captures, in the order of the file.
 
-    ``data`` are the file's bytes, ``aliases`` its imported names, ``name`` resolves a chain of names.
+    ``data`` are the file's bytes, ``aliases`` its imported names, ``name`` resolves a chain of names. Looked for once a
+    file: four rules ask.
     """
+    known = syntax.memory.get("applications")
+    if known is None:
+        known = syntax.memory["applications"] = _all(syntax, data, aliases, name)
+    return list(known)
+
+
+def _all(syntax: Syntax, data: bytes, aliases: Mapping[str, str], name: Callable[[ast.expr], str]) -> list[Application]:
     words = [*_WORDS, *(alias for alias, dotted in aliases.items() if compiler_of(dotted) is not None)]
     pattern = re.compile(rb"\b(?:" + b"|".join(re.escape(word.encode()) for word in words) + rb")\b")
     rows = _rows(data, pattern)
@@ -118,8 +126,14 @@ def applications(
 
 
 def _rows(data: bytes, pattern: re.Pattern[bytes]) -> list[int]:
-    """One-based rows on which the pattern matches."""
-    return [row for row, line in enumerate(data.splitlines(), start=1) if pattern.search(line)]
+    """One-based rows on which the pattern matches (of a file with lone ``\\r`` for newlines: none that fits)."""
+    rows: list[int] = []
+    row, counted = 1, 0
+    for match in pattern.finditer(data):
+        row += data.count(b"\n", counted, match.start())
+        counted = match.start()
+        rows.append(row)
+    return rows
 
 
 def _mentions(statement: ast.stmt, rows: list[int]) -> bool:

@@ -6,12 +6,16 @@ May not: look at another file; any test of the name, or of anything bound beside
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
-from mllint.analysis.fallbacks.handlers import nodes
+from mllint.analysis.fallbacks.handlers import callee, nodes
 from mllint.analysis.syntax import Syntax, expressions
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+#: Functions that raise, or tell, where a package is missing.
+_ASKS = re.compile(r"assert|require|ensure|check|verify|need|installed|available|import", re.IGNORECASE)
 
 
 def captured_imports(syntax: Syntax) -> Iterator[tuple[ast.ExceptHandler, str]]:
@@ -28,7 +32,7 @@ def captured_imports(syntax: Syntax) -> Iterator[tuple[ast.ExceptHandler, str]]:
         return
     called, tested = _called_inside(syntax, frozenset(fallen)), _tested(syntax)
     for name, (handler, beside) in fallen.items():
-        if name in called and not tested & {name, *beside}:
+        if name in called and not tested & {name, *beside} and not _is_asked_for(name, syntax):
             yield handler, name
 
 
@@ -90,3 +94,15 @@ def _tested(syntax: Syntax) -> set[str]:
     for test in tests:
         found.update(node.id for node in ast.walk(test) if isinstance(node, ast.Name))
     return found
+
+
+def _is_asked_for(name: str, syntax: Syntax) -> bool:
+    """Does the file call a function that asks for the package, by its name (``assert_fastscan_installed()``)?"""
+    wanted = name.replace("_", "").lower()
+    for statement in syntax.statements(ast.Expr, ast.Assign, ast.Return):
+        for node in expressions(statement):
+            if isinstance(node, ast.Call):
+                asked = callee(node).rpartition(".")[2]
+                if _ASKS.search(asked) and wanted in asked.replace("_", "").lower():
+                    return True
+    return False

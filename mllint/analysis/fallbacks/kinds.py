@@ -150,6 +150,8 @@ def _skips(
     kept = " ".join(
         callee(call).rpartition(".")[0] for call in calls(loop.body) if callee(call).endswith((".append", ".add"))
     )
+    if isinstance(loop.target, ast.Name) and loop.target.id in ("line", "row"):  # logs have lines, too
+        described = f"{function.name if function else ''} {ast.unparse(loop.iter)}"
     return bool(_SAMPLES.search(f"{described} {kept}")) and not _NO_SAMPLES.search(kept)
 
 

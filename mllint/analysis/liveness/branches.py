@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from mllint.analysis.liveness.blocks import bound_names, parameters
+from mllint.analysis.syntax import inside
 from mllint.reading.source import Source
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
@@ -45,6 +46,23 @@ def read_in_other_branch(function: Function, source: Source) -> Iterator[Unbound
             if read is not None and _is_bound_nowhere_else(name, function, choice.orelse if in_else else choice.body):
                 yield Unbound(read, bound, choice)
                 break
+
+
+def may_read_in_other_branch(choice: ast.If, source: Source) -> bool:
+    """Does one branch of an ``if`` mention a name that the other binds? Cheap: it spares most functions the rest."""
+    return any(
+        bool(other) and _mentions(name, other, source)
+        for block, other in ((choice.body, choice.orelse), (choice.orelse, choice.body))
+        for name in {target.id for node in _below(block) for target in _targets(node)}
+    )
+
+
+def _below(block: list[ast.stmt]) -> Iterator[ast.AST]:
+    """The statements of a block and of those in it, definitions left out."""
+    for statement in block:
+        yield statement
+        if not isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
+            yield from inside(statement)
 
 
 def _branches_of_names(function: Function) -> dict[str, tuple[list[_Branch], ast.Name]]:
@@ -109,8 +127,18 @@ def _mentions(name: str, block: list[ast.stmt], source: Source) -> bool:
     starts = source.line_starts
     last = block[-1].end_lineno or block[-1].lineno
     end = starts[last] if last < len(starts) else len(source.data)
-    word = rb"(?<![\w.])%s(?!\w|\s*=[^=}!:])" % re.escape(name.encode())
-    return re.compile(word).search(source.data, starts[block[0].lineno - 1], end) is not None
+    data, word = source.data, name.encode()
+    at = data.find(word, starts[block[0].lineno - 1], end)
+    while at >= 0:  # by hand: a pattern for each name would have to be compiled
+        after = at + len(word)
+        if not _JOINS.match(data[at - 1 : at]) and not _GOES_ON.match(data, after, end):
+            return True
+        at = data.find(word, after, end)
+    return False
+
+
+_JOINS = re.compile(rb"[\w.]")
+_GOES_ON = re.compile(rb"\w|\s*=[^=}!:]")
 
 
 def _first_read(name: str, block: list[ast.stmt]) -> ast.Name | None:

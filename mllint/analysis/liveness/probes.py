@@ -15,6 +15,7 @@ from mllint.analysis.liveness.blocks import bound_names, own_nodes
 from mllint.analysis.syntax import Scope, Syntax, expressions
 
 _ASKING = re.compile(rb"\b(?:locals|vars|dir)[ \t]*\([ \t]*\)")
+_ASKS = (b"locals(", b"vars(", b"dir(", b"locals (", b"vars (", b"dir (")  # a tenth of the time of the pattern
 _ERRORS = frozenset({"NameError", "UnboundLocalError"})
 
 #: Names of Python 2, and those that notebooks, profilers and the import system provide.
@@ -80,7 +81,7 @@ class Probe:
 
 def probes(syntax: Syntax, data: bytes) -> Iterator[Probe]:
     """Every such place whose name the scope around it really binds on some way."""
-    if _ASKING.search(data):
+    if any(word in data for word in _ASKS) and _ASKING.search(data):
         rows = {data.count(b"\n", 0, match.start()) + 1 for match in _ASKING.finditer(data)}
         for statement in syntax.statements(*_HOLDERS):
             if not rows.isdisjoint(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)):

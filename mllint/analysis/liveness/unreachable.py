@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mllint.analysis.liveness.blocks import leaves, own_nodes, yields
+from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
 _BLOCKS = ("body", "orelse", "finalbody")
@@ -32,10 +33,18 @@ class Unreachable:
 def unreachable(syntax: Syntax) -> Iterator[Unreachable]:
     """Code that a ``return``, ``raise``, ``break`` or ``continue`` before it keeps from ever running."""
     for jump in syntax.statements(ast.Return, ast.Raise, ast.Break, ast.Continue, ast.If, ast.Try):
-        rest = _behind(jump, syntax) if leaves(jump) else []
+        rest = _behind(jump, syntax) if leaves(jump) and not _skips_a_test(jump) else []
         first = next((each for each in rest if _means_something(each, jump)), None)
         if first is not None and not _makes_a_generator(rest, syntax):
             yield Unreachable(jump, rest, first)
+
+
+def _skips_a_test(jump: ast.stmt) -> bool:
+    """Is it ``raise SkipTest(…)``? The test behind it is to come back."""
+    if not isinstance(jump, ast.Raise) or jump.exc is None:
+        return False
+    raised = jump.exc.func if isinstance(jump.exc, ast.Call) else jump.exc
+    return dotted_name(raised).rpartition(".")[2] == "SkipTest"
 
 
 def _behind(statement: ast.stmt, syntax: Syntax) -> list[ast.stmt]:

@@ -58,7 +58,9 @@ def candidates(syntax: Syntax, site: Site) -> Iterator[Frozen]:
             yield from _copied(statement, site)
         else:
             name, value = bound(statement) or ("", None)
-            if value is not None and not _is_rebound(name, site) and _may_read(value, site):
+            if value is None or _is_rebound(name, site) or _is_put_back(name, value, syntax):
+                continue
+            if _may_read(value, site):
                 yield Frozen(name, value, value, owner=each.owner)
 
 
@@ -74,6 +76,17 @@ def _copied(statement: ast.ImportFrom, site: Site) -> Iterator[Frozen]:
 def _is_rebound(name: str, site: Site) -> bool:
     """Does a function of the file set the name anew? Then it is configuration itself, and kept up to date."""
     return name.startswith("__") or any(each.kind == "rebind" and each.target == name for each in site.index.writes)
+
+
+def _is_put_back(name: str, value: ast.expr, syntax: Syntax) -> bool:
+    """Is a value kept only so that it can be put back (``_BEFORE = settings.size``, ``settings.size = _BEFORE``)?"""
+    taken = dotted_name(value)
+    return bool(taken) and any(
+        isinstance(each.value, ast.Name)
+        and each.value.id == name
+        and any(dotted_name(target) == taken for target in each.targets)
+        for each in syntax.statements(ast.Assign)
+    )
 
 
 def _may_read(value: ast.expr, site: Site) -> bool:

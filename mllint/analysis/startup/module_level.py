@@ -28,12 +28,15 @@ class Imported:
     owner: str = ""
 
 
-def imported(syntax: Syntax) -> Iterator[Imported]:
+def imported(syntax: Syntax) -> list[Imported]:
     """The statements that an import of the module runs, bodies of classes included.
 
     Left out is what stands below ``if __name__ == …`` or ``if TYPE_CHECKING``, whatever their branches.
     """
-    yield from _imported(syntax.module.body, False, "")
+    known: list[Imported] | None = syntax.memory.get("imported")
+    if known is None:
+        known = syntax.memory["imported"] = list(_imported(syntax.module.body, False, ""))
+    return known
 
 
 def _imported(body: list[ast.stmt], guarded: bool, owner: str) -> Iterator[Imported]:

@@ -1,4 +1,4 @@
-"""Words that a file has to contain for a rule about imports to find anything: what their triggers are made of.
+"""Words in the names of models, of effects and of configuration: where a rule about imports looks closer.
 
 May not: import anything, so that loading the rules stays cheap.
 """
@@ -40,18 +40,6 @@ MODEL_WORDS = tuple(
     for form in (word, word.capitalize(), word.upper())
 )
 
-#: What a file with a builder of a library in it contains, where it has none of `MODEL_WORDS`.
-BUILDER_WORDS = (
-    "torch",
-    "keras",
-    "timm",
-    "ultralytics",
-    "whisper",
-    "sentence_transformers",
-    "from_pretrained",
-    "open_clip",
-)
-
 #: What a file must contain for one of these calls to stand in it.
 EFFECT_WORDS = (
     *(
@@ -75,4 +63,4 @@ CONFIG_WORDS = (
     *("should_", "use_", "is_", "has_", "enable", "default", "current_"),
 )
 
-__all__ = ["BUILDER_WORDS", "CONFIG_WORDS", "EFFECT_WORDS", "MODEL_WORDS"]
+__all__ = ["CONFIG_WORDS", "EFFECT_WORDS", "MODEL_WORDS"]

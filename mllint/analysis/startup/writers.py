@@ -68,7 +68,8 @@ def _changes(write: Write, found: Found, steps: tuple[str, ...], project: Projec
     if statement is None:
         return False
     if write.kind == "call" or (write.kind == "attribute" and not own):  # ``c.update(…)``, ``setattr(c, name, …)``
-        return len(steps) > len(own) and own == steps[: len(own)] and _configures(statement)
+        below = steps[len(own)] if len(steps) > len(own) and own == steps[: len(own)] else ""
+        return bool(below) and _configures(statement, below)
     if write.kind == "attribute":
         return own == steps[: len(own)] and not _fills_once(write, project)
     return _is_item_write(statement, own[:-1], steps, found, project)
@@ -91,11 +92,18 @@ def _statement(write: Write, project: Project) -> ast.stmt | None:
     return next((each for each in syntax.statements(*kinds) if each.lineno == write.line), None) if syntax else None
 
 
-def _configures(statement: ast.stmt) -> bool:
+def _configures(statement: ast.stmt, step: str) -> bool:
+    """Is a statement a call that changes settings, and may change the one that a step takes?"""
     if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
         return False
-    name = statement.value.func
-    return dotted_name(name) == "setattr" or (isinstance(name, ast.Attribute) and name.attr in _CONFIGURING)
+    call, name = statement.value, statement.value.func
+    is_setattr = dotted_name(name) == "setattr"
+    if not is_setattr and not (isinstance(name, ast.Attribute) and name.attr in _CONFIGURING):
+        return False
+    given = call.args[1:] if is_setattr else call.args
+    if len(given) != 2 or not isinstance(given[0], ast.Constant):
+        return True
+    return given[0].value == step or item_step(given[0]) == step  # ``c.update("size", 3)`` changes nothing else
 
 
 def _fills_once(write: Write, project: Project) -> bool:
