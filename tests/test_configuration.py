@@ -506,11 +506,24 @@ def test_the_script_works_inside_bash(tmp_path: Path) -> None:
     assert done.stdout == "ML2,fill-in-backward\n"
 
 
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_the_script_works_inside_fish(tmp_path: Path) -> None:
+    command = tmp_path / "mllint"
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mllint "$@"\n')
+    command.chmod(0o755)
+    text = run("completion", "fish").stdout + '\ncomplete -C "mllint check --select ML2,fill-in"\n'
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "HOME": str(tmp_path)}
+    done = subprocess.run(["fish", "-N"], input=text, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "ML2,fill-in-backward\n"
+
+
 def test_the_scripts() -> None:
     for shell, words in (("bash", "complete -o nosort -F"), ("zsh", "#compdef mllint"), ("fish", "--command mllint")):
         result = run("completion", shell)
         assert result.exit_code == 0 and words in result.stdout and "_MLLINT_COMPLETE" in result.stdout
         assert run("generate-shell-completion", shell).stdout == result.stdout
+    assert 'string split ","' not in run("completion", "fish").stdout, "a value may have commas"
     assert "generate-shell-completion" not in run("--help").stdout
     assert (
         subprocess.run(["bash", "-n"], input=run("completion", "bash").stdout, text=True, check=False).returncode == 0

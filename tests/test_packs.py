@@ -358,6 +358,10 @@ def test_nested_configurations_have_packs_of_their_own(project: Path) -> None:
         ["sub/train.py:2:1:", "ACME001"],
         ["train.py:2:1:", "ACME001"],
     ]
+    log = json.loads(mllint(project, *arguments, "--output-format", "sarif").stdout)["runs"][0]
+    told = [log["tool"]["driver"]["rules"][result["ruleIndex"]] for result in log["results"]]
+    assert [rule["name"] for rule in told] == ["elsewhere-call", "forbidden-call"]
+    assert sum("help" in rule for rule in told) == 1, "one page for two rules is that of one of them"
     write(project, {"other/rule.py": rule_text("OTHER001", name="elsewhere", rule_name="elsewhere-call")})
     done = mllint(project, *arguments, "--select", "elsewhere-call")
     assert [line.split(":")[0] for line in done.stdout.splitlines()[:-1]] == ["sub/train.py"], done.stderr

@@ -73,6 +73,10 @@ class Syntax:
         found = [node for kind in kinds for node in self._by_kind.get(kind, ())]
         return sorted(found, key=self._place.__getitem__)
 
+    def all(self) -> list[ast.AST]:
+        """Every statement, handler and ``case`` part, in the order of the file."""
+        return list(self._place)[1:]
+
     def at_import(self) -> list[ast.stmt]:
         """The statements that run when the module is imported, conditional ones included; bodies of classes and
         functions are not."""

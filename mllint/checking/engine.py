@@ -45,14 +45,17 @@ def check(
     """Everything that the rules find in one text, suppressions applied; it may differ from the file on the disk."""
     if project is not None:
         project = project.with_text(absolute, source)
-    first = survey(source, rules, absolute, ignore_noqa=ignore_noqa)
+    first = survey(source, rules, absolute, ignore_noqa=ignore_noqa, alone=project is None)
     return answer(source, rules, first, project, absolute, ignore_noqa=ignore_noqa)
 
 
-def survey(source: Source, rules: RuleSet, absolute: str, *, ignore_noqa: bool = False) -> Survey:
-    """Run the rules as far as this file alone can answer, and say which of them want to ask about others."""
+def survey(source: Source, rules: RuleSet, absolute: str, *, ignore_noqa: bool = False, alone: bool = False) -> Survey:
+    """Run the rules as far as this file alone can answer, and say which of them want to ask about others.
+
+    ``alone``: the file belongs to no project, so rules are told at once and the report is final.
+    """
     woken, waiting = rules.woken(source.data)
-    look = Look(source, rules, _UNASKED, absolute)
+    look = Look(source, rules, None if alone else _UNASKED, absolute)
     run_rules(look, woken)
     found = look.diagnostics()
     asking = tuple(rule.meta.code for rule in woken if rule.meta.code in look.asking)

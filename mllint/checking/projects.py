@@ -31,12 +31,13 @@ _MOST_TREES = 100
 
 @dataclass(frozen=True)
 class Projects:
-    """The projects that the targets belong to, and a digest of each: found and read only when asked.
+    """The projects that the targets belong to (if one ``exists``), and a digest of each: found and read when asked.
 
     ``beside`` are the files that rules have read so far though they are no Python of the project; ``save`` keeps
     what is known for the next run. ``learn`` takes the words of a file from its first look.
     """
 
+    exists: Callable[[Target], bool]
     of: Callable[[Target], Project | None]
     digest: Callable[[Target], str]
     beside: Callable[[Target], tuple[str, ...]] = lambda target: ()
@@ -64,7 +65,7 @@ def open_projects(settings: Settings, finder: Finder, facts_of: Callable[[str], 
         return listing(root).texts
 
     store = ProjectStore(root_of, list_files, settings.max_file_size, list_texts, facts_of)
-    return Projects(store.of, store.digest, store.beside, store.learn, store.save)
+    return Projects(lambda target: bool(root_of(target)), store.of, store.digest, store.beside, store.learn, store.save)
 
 
 @dataclass

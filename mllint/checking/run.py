@@ -41,10 +41,19 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """A file to look at; ``alone`` where it belongs to no project."""
+
+    target: Target
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """One file after the first look: a survey or a problem."""
 
     target: Target
+    alone: bool
     survey: Survey | None = None
     problem: Problem | None = None
 
@@ -88,7 +97,8 @@ def run(
             reports.append((target, report))
     problems: list[Problem] = []
     waiting: list[Result] = []
-    for done, result in enumerate(_surveys(fresh, stamps, rules, plan), start=len(reports) + 1):
+    tasks = [Task(target, not projects.exists(target)) for target in fresh]
+    for done, result in enumerate(_surveys(tasks, stamps, rules, plan), start=len(reports) + 1):
         tick(done)
         if result.problem is not None:
             problems.append(result.problem)
@@ -157,8 +167,9 @@ def _remember(cache: Cache, result: Result, now: Stamp | None, report: Report, p
     target, first = result.target, result.survey
     if not cache.path or now is None or report.crashed or first is None:
         return
-    depends = projects.digest(target) if first.asking or first.waiting else ""
-    asked = report is not first.report
+    # A file of no project depends on that: a configuration put above it later makes rules ask.
+    depends = projects.digest(target) if first.asking or first.waiting or result.alone else ""
+    asked = report is not first.report or result.alone
     beside = tuple((path, stamp(path)) for path in projects.beside(target)) if asked else ()
     entry = Entry(now, depends, asked, first.waiting, report.suppressed, report.diagnostics, beside)
     cache.put(target.absolute, entry)
@@ -167,16 +178,18 @@ def _remember(cache: Cache, result: Result, now: Stamp | None, report: Report, p
 # -- the first look, here or in workers ------------------------------------------------------------------------
 
 
-def examine(target: Target, rules: RuleSet, plan: Plan) -> Result:
+def examine(task: Task, rules: RuleSet, plan: Plan) -> Result:
     """The first look at one file."""
+    target, alone = task.target, task.alone
     rules = rules.at(target.absolute)
     try:
         source = load(target, plan.max_file_size)
     except Unreadable as failure:
-        return Result(target, problem=Problem(target.path, str(failure)))
+        return Result(target, alone, problem=Problem(target.path, str(failure)))
     except DecodeFailure as failure:
-        return Result(target, Survey(_undecodable(target, rules, failure)))
-    return Result(target, survey(source, rules, target.absolute, ignore_noqa=plan.ignore_noqa))
+        return Result(target, alone, Survey(_undecodable(target, rules, failure)))
+    first = survey(source, rules, target.absolute, ignore_noqa=plan.ignore_noqa, alone=alone)
+    return Result(target, alone, first)
 
 
 def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Report:
@@ -186,33 +199,31 @@ def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Repo
     return Report(target.path, found, source)
 
 
-def _surveys(
-    targets: Sequence[Target], stamps: dict[str, Stamp | None], rules: RuleSet, plan: Plan
-) -> Iterator[Result]:
-    sizes = {target.absolute: (stamps[target.absolute] or (0, 0, 0))[1] for target in targets}
-    if plan.jobs == 1 or len(targets) < 2 or sum(sizes.values()) < _POOL_BYTES:
+def _surveys(tasks: Sequence[Task], stamps: dict[str, Stamp | None], rules: RuleSet, plan: Plan) -> Iterator[Result]:
+    sizes = {task.target.absolute: (stamps[task.target.absolute] or (0, 0, 0))[1] for task in tasks}
+    if plan.jobs == 1 or len(tasks) < 2 or sum(sizes.values()) < _POOL_BYTES:
         with _collector_off():
-            for target in targets:
-                yield examine(target, rules, plan)
+            for task in tasks:
+                yield examine(task, rules, plan)
         return
     from mllint.checking.pool import Pool, cores  # multiprocessing takes 6 ms that a run on one file saves
 
-    pool: Pool[Target, Result] = Pool(plan.jobs or cores(), _prepare, (plan,), _examine_chunk, plan.start_method)
-    yield from pool.map(list(_chunks(targets, sizes)), _lost)
+    pool: Pool[Task, Result] = Pool(plan.jobs or cores(), _prepare, (plan,), _examine_chunk, plan.start_method)
+    yield from pool.map(list(_chunks(tasks, sizes)), _lost)
 
 
-def _lost(target: Target) -> Result:
+def _lost(task: Task) -> Result:
     message = "the process that checked this file died (out of memory, or nested too deeply); exclude the file"
-    return Result(target, problem=Problem(target.path, message))
+    return Result(task.target, task.alone, problem=Problem(task.target.path, message))
 
 
-def _chunks(targets: Sequence[Target], sizes: dict[str, int]) -> Iterator[list[Target]]:
+def _chunks(tasks: Sequence[Task], sizes: dict[str, int]) -> Iterator[list[Task]]:
     """Pieces of about equal work, the largest files first so that none is left for the end."""
-    chunk: list[Target] = []
+    chunk: list[Task] = []
     weight = 0
-    for target in sorted(targets, key=lambda target: (-sizes[target.absolute], target.path)):
-        chunk.append(target)
-        weight += sizes[target.absolute] + 2_000
+    for task in sorted(tasks, key=lambda task: (-sizes[task.target.absolute], task.target.path)):
+        chunk.append(task)
+        weight += sizes[task.target.absolute] + 2_000
         if weight >= _CHUNK_BYTES:
             yield chunk
             chunk, weight = [], 0
@@ -230,10 +241,10 @@ def _prepare(plan: Plan) -> None:
     _worker = (RuleSet(known_rules(plan.packs), plan.selection), plan)
 
 
-def _examine_chunk(chunk: list[Target]) -> list[Result]:
+def _examine_chunk(chunk: list[Task]) -> list[Result]:
     assert _worker is not None, "the pool's initializer has not run"
     rules, plan = _worker
-    return [examine(target, rules, plan) for target in chunk]
+    return [examine(task, rules, plan) for task in chunk]
 
 
 @contextmanager

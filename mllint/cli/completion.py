@@ -84,7 +84,9 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None, f"click knows no completion for {shell}"
     # Not `kind(...).source()`: that of bash first runs a bash, to complain about old ones.
-    click.echo(ShellComplete.source(kind(main, {}, "mllint", "_MLLINT_COMPLETE")))
+    script = ShellComplete.source(kind(main, {}, "mllint", "_MLLINT_COMPLETE"))
+    # click 8.5's fish script splits at every comma, and so loses all but the first of `ML2,ML301`.
+    click.echo(script.replace('string split ","', 'string split -m 1 ","'))
 
 
 #: The same under ruff's name; `mllint --help` lists it once.

@@ -33,23 +33,29 @@ Object = dict[str, Any]
 def render(reports: Sequence[Report], options: Options) -> str:
     """One log with one run. The driver lists the rules that have findings."""
     found = list(findings(reports))
-    described = {diagnostic.code: diagnostic for diagnostic, _ in found}
-    codes = sorted(described)
+    described = {(diagnostic.code, diagnostic.name): diagnostic for diagnostic, _ in found}
+    rules = sorted(described)
     driver: Object = {
         "name": "mllint",
-        "rules": [_rule(described[code], options.rules.get(code)) for code in codes],
+        "rules": [_rule(described[rule], _page(described[rule], options)) for rule in rules],
     }
     if options.version:
         driver["version"] = options.version
     run: Object = {
         "columnKind": "unicodeCodePoints",
         "invocations": [{"executionSuccessful": not any(report.crashed for report in reports)}],
-        "results": [_result(diagnostic, source, codes, options) for diagnostic, source in found],
+        "results": [_result(diagnostic, source, rules, options) for diagnostic, source in found],
         "tool": {"driver": driver},
     }
     if options.root:
         run["originalUriBaseIds"] = {ROOT_ID: {"uri": _file_uri(absolute("", options.root), folder=True)}}
     return dumped({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]})
+
+
+def _page(diagnostic: Diagnostic, options: Options) -> RulePage | None:
+    """The page of a finding's rule. Packs of two projects may have a rule of one code each, of which one page is known."""
+    page = options.rules.get(diagnostic.code)
+    return page if page is not None and page.name == diagnostic.name else None
 
 
 def _rule(diagnostic: Diagnostic, page: RulePage | None) -> Object:
@@ -72,10 +78,10 @@ def _rule(diagnostic: Diagnostic, page: RulePage | None) -> Object:
     return rule
 
 
-def _result(found: Diagnostic, source: Source | None, codes: Sequence[str], options: Options) -> Object:
+def _result(found: Diagnostic, source: Source | None, rules: Sequence[tuple[str, str]], options: Options) -> Object:
     result: Object = {
         "ruleId": found.code,
-        "ruleIndex": codes.index(found.code),
+        "ruleIndex": rules.index((found.code, found.name)),
         "level": _LEVELS[found.severity],
         "message": {"text": found.message},
         "locations": [_location(found.path, found.begin, found.finish, options)],

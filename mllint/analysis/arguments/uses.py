@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from mllint.analysis.names import parameter_names
-from mllint.analysis.syntax import Scope, Syntax
+from mllint.analysis.syntax import Scope, Syntax, parts
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -46,7 +46,7 @@ class Uses:
     def __post_init__(self) -> None:
         for declaration in self.syntax.statements(ast.Global):
             self._global.setdefault(self.syntax.scope(declaration), set()).update(declaration.names)
-        for statement in _statements(self.syntax):
+        for statement in self.syntax.all():
             self._read(statement)
         for name, uses in self.by_name.items():
             for use in uses:
@@ -82,7 +82,7 @@ class Uses:
         for name in _otherwise_bound(statement):
             bound.add(name)
             self.tangled.add((scope, name))
-        pending: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(child, (statement,)) for child in _inner(statement)]
+        pending: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(child, (statement,)) for child in parts(statement)]
         while pending:
             node, above = pending.pop()
             if isinstance(node, ast.Name):
@@ -95,24 +95,7 @@ class Uses:
                 continue
             if isinstance(node, ast.Lambda):
                 self.tangled.update((scope, name.lstrip("*")) for name in parameter_names(node.args))
-            pending.extend((child, (node, *above)) for child in _inner(node))
-
-
-def _statements(syntax: Syntax) -> Iterator[ast.AST]:
-    pending: list[ast.AST] = [syntax.module]
-    while pending:
-        node = pending.pop()
-        if node is not syntax.module:
-            yield node
-        pending.extend(child for child in ast.iter_child_nodes(node) if _is_statement(child))
-
-
-def _is_statement(node: ast.AST) -> bool:
-    return isinstance(node, (ast.stmt, ast.ExceptHandler, ast.match_case))
-
-
-def _inner(node: ast.AST) -> list[ast.AST]:
-    return [child for child in ast.iter_child_nodes(node) if not _is_statement(child)]
+            pending.extend((child, (node, *above)) for child in parts(node))
 
 
 def _otherwise_bound(statement: ast.AST) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from mllint.analysis.index import FileIndex
 from mllint.analysis.names import dotted_name, parameter_names
 from mllint.analysis.project import Found, Project
-from mllint.analysis.syntax import Syntax
+from mllint.analysis.syntax import Syntax, parts
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 Defined: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -122,7 +122,7 @@ def _within(roots: Iterable[ast.AST]) -> Iterator[ast.AST]:
         elif isinstance(node, ast.AnnAssign):
             children = filter(None, (node.target, node.value))
         else:
-            children = ast.iter_child_nodes(node)
+            children = parts(node) if isinstance(node, ast.expr) else ast.iter_child_nodes(node)
         pending.extend(reversed(list(children)))
 
 

@@ -40,6 +40,8 @@ def item_step(key: ast.expr) -> str:
 
 def _writers(found: Found, steps: tuple[str, ...], project: Project) -> Iterator[Write]:
     for write in project.writes(found):
+        if write.kind == "rebind" and (write.path, write.target) != (found.path, found.name):
+            continue  # ``width = config.width``, later ``global width``: no longer the object's
         if not write.function or project.is_test(write.path) or not _changes(write, found, steps, project):
             continue
         if not _runs_at_import(write, project):
