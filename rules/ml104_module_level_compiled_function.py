@@ -86,7 +86,7 @@ class ModuleLevelCompiledFunction(Rule):
 
     - Only modules that another, non-test module of the project imports.
     - Which Python values a function gets is read from the calls in the project that pass literals, or loop variables over
-      `range` or literals.
+      `range` or literals. True and False alone are two traces, and no finding.
     - A `try` that also imports something, or calls something that may be the compiled function, is left alone.
     - Without such a hazard, a function that is compiled without options is an info finding.
     - `jax.jit`, methods of a `tf.function` without XLA, and `torch.jit.script` of a class are never flagged.

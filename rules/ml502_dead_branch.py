@@ -13,7 +13,7 @@ from mllint.analysis.liveness.blocks import is_empty, only_imports, shows_only, 
 from mllint.analysis.liveness.conditions import deciding, is_spared, truth
 from mllint.analysis.liveness.flags import constant_flags, is_about_the_past, is_hidden, turned_elsewhere
 from mllint.analysis.liveness.removal import without_body, without_rest
-from mllint.analysis.liveness.unreachable import Unreachable, unreachable
+from mllint.analysis.liveness.unreachable import MEANT, Unreachable, unreachable
 from mllint.diagnostic import Diagnostic, Safety, Severity
 from mllint.rule import Meta, Rule
 
@@ -68,7 +68,7 @@ class DeadBranch(Rule):
       (`if False: import x` is for tools), an empty block, `if False: yield`, `TYPE_CHECKING`.
     - Behind a jump, these count as written on purpose: a `yield` that makes a generator, a `return` that computes nothing,
       `raise` and `assert False` behind a `return`, strings (unless the `return` itself returns one), all behind
-      `raise SkipTest`.
+      `raise SkipTest`, and code with a comment before it that says `unreachable`.
     - A `with` may swallow the exception and a loop may end, so nothing behind them is dead. Functions that never return,
       such as `sys.exit`, are not known; neither are `a if False else b` and conditions that compare constants.
     - In a notebook a cell that raises only ends the cell.
@@ -97,11 +97,18 @@ class DeadBranch(Rule):
             in_cell = ctx.source.kind == "notebook" and isinstance(syntax.parent(found.jump), ast.Module)
             if not in_cell and found.jump not in dead and dead.isdisjoint(syntax.ancestors(found.jump)):
                 dead.update(found.code)
-                yield _behind_jump(found, ctx)
+                if not _is_meant(found, ctx):
+                    yield _behind_jump(found, ctx)
         flags = constant_flags(ctx.index, syntax, ctx.source.data)
         for statement in syntax.statements(ast.If, ast.While):
             if statement not in dead and dead.isdisjoint(syntax.ancestors(statement)):
                 yield from _constant(statement, flags, syntax, ctx)
+
+
+def _is_meant(found: Unreachable, ctx: Context) -> bool:
+    """Does a comment between the jump and the code say that it is unreachable (``# pylint: disable=unreachable``)?"""
+    rows = range(found.jump.lineno, found.first.lineno + 1)
+    return any(MEANT.search(ctx.source.line(row)) for row in rows)
 
 
 def _behind_jump(found: Unreachable, ctx: Context) -> Diagnostic:

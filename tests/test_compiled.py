@@ -149,6 +149,7 @@ def test_which_loops_take_steps(header: str, body: str, steps: bool) -> None:
         ("f(x)\nf(x, 2)", ("n", 2)),
         ("f(x, m)\nf(x, 2)", None),
         ("f(x, 1)\nf(x, True)", ("n", 2)),
+        ("f(x, True)\nf(x, False)", None),
         ("for k in (1, 2, 3):\n    f(x, k)", ("n", 3)),
         ("for k in range(8):\n    f(x, k)", ("n", 2)),
         ("for k in sizes:\n    f(x, k)", None),

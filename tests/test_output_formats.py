@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -451,3 +452,12 @@ def test_arguments_from_a_file(project: Path) -> None:
     assert CliRunner().invoke(main, ["check", "@odd/b.py"]).stdout == "All checks passed!\n", "a path that exists"
     result = CliRunner().invoke(main, ["check", "@nowhere"])
     assert result.exit_code == 2 and "@nowhere: the arguments in this file cannot be read" in result.stderr
+
+
+def test_what_goes_into_a_pipe_is_utf_8(tmp_path: Path) -> None:
+    """Whatever the system would write: on Windows that is a code page, and JSON would be none."""
+    (tmp_path / "größe.py").write_text("def f():\n    return 1\n\n\ndef f():\n    return 2\n")
+    command = [sys.executable, "-m", "mllint", "check", "--no-cache", "--output-format", "json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert [Path(row["filename"]).name for row in json.loads(done.stdout.decode("utf-8"))] == ["größe.py"]

@@ -26,15 +26,21 @@ _SOME = ("range", "range too")
 
 
 def differing(function: Function, calls: Iterable[Mapping[str, frozenset[object]]]) -> tuple[str, int] | None:
-    """The parameter for which most different literals are passed, and how many; None where none gets two."""
+    """The parameter for which most different literals are passed, and how many; None where none gets two. A switch
+    that is on or off does not count: two traces are all that it ever costs."""
     defaults = _defaults(function)
     values: dict[str, set[object]] = {}
     for call in calls:
         for parameter in {**defaults, **call}:
             given = call.get(parameter, defaults.get(parameter, frozenset()))
             values.setdefault(parameter, set()).update(given)
-    most = max(values.items(), key=lambda item: len(item[1]), default=("", set()))
+    many = {name: given for name, given in values.items() if not _are_truth_values(given)}
+    most = max(many.items(), key=lambda item: len(item[1]), default=("", set()))
     return (most[0], len(most[1])) if len(most[1]) > 1 else None
+
+
+def _are_truth_values(values: set[object]) -> bool:
+    return values <= {("bool", True), ("bool", False)}
 
 
 def calls_of(syntax: Syntax) -> Iterator[tuple[ast.stmt, ast.Call]]:

@@ -6,6 +6,7 @@ May not: judge how bad it is, or report code that people write there on purpose.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,9 @@ from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
 _BLOCKS = ("body", "orelse", "finalbody")
+
+#: A person has seen that the code behind a jump never runs, and says that it is to stay.
+MEANT = re.compile(r"#.*\b(unreachable|W0101)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -112,4 +116,4 @@ def _makes_a_generator(code: list[ast.stmt], syntax: Syntax) -> bool:
     return len(alive) == len(dead)
 
 
-__all__ = ["Unreachable", "unreachable"]
+__all__ = ["MEANT", "Unreachable", "unreachable"]
