@@ -26,7 +26,10 @@ def _forget_current_folder() -> None:
 
     In mllint's own checkout it stays: the workers find mllint by it.
     """
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # it was removed: the command line says so
+        return
     if sys.path[:1] == [here] and os.path.dirname(os.path.dirname(os.path.abspath(__file__))) != here:
         del sys.path[0]
 

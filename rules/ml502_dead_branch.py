@@ -157,7 +157,10 @@ def _literal(statement: ast.If | ast.While, value: bool, ctx: Context) -> Iterat
     edits = None
     if is_spared(statement.test, part):
         edits = without_body(statement, ctx)
-    yield ctx.report(statement.test, message, fix=_fix("Remove the branch that never runs", edits, ctx))
+    # In a notebook it is a cell that somebody switches by hand.
+    severity = Severity.INFO if ctx.source.kind == "notebook" else None
+    fix = _fix("Remove the branch that never runs", edits, ctx)
+    yield ctx.report(statement.test, message, fix=fix, severity=severity)
 
 
 def _always_true(statement: ast.If, part: ast.expr, ctx: Context) -> Diagnostic:

@@ -114,6 +114,8 @@ def _finding(found: Leftover, syntax: Syntax, ctx: Context) -> Diagnostic:
         endings = ("is never used in the function around it",)
     elif found.is_public:
         endings = ("is left over: nothing in the project uses it",)
+    elif owner and f"{name}__" in _DUNDERS:
+        endings = (f"is never called: Python calls `{name}__`",)
     else:
         endings = ("is never used: nothing in the project mentions it",)
     texts = [f"`{shown}` {ending}" for ending in endings for shown in (owner + name, name)]
@@ -123,8 +125,21 @@ def _finding(found: Leftover, syntax: Syntax, ctx: Context) -> Diagnostic:
     return ctx.report((at, at + len(name.encode())), message, fix=_removal(found, syntax, ctx))
 
 
+#: Methods that Python calls, which a forgotten ``__`` at the end makes a method that nobody calls.
+_DUNDERS = frozenset(
+    f"__{name}__"
+    for name in (
+        *("init", "new", "del", "call", "len", "iter", "next", "getitem", "setitem", "contains", "enter", "exit"),
+        *("getstate", "setstate", "reduce", "getattr", "setattr", "repr", "str", "eq", "hash", "deepcopy", "copy"),
+        *("post_init", "init_subclass", "getattribute", "delitem", "missing", "bool", "add", "mul", "matmul"),
+    )
+)
+
+
 def _removal(found: Leftover, syntax: Syntax, ctx: Context) -> Fix | None:
-    """Show the file without the function; not where its block would be empty then."""
+    """Show the file without the function; not where its block would be empty then, or its name is misspelt."""
+    if f"{found.node.name}__" in _DUNDERS:
+        return None
     if len(syntax.block(found.node)[0]) == 1:
         return None
     return ctx.fix(f"Remove `{found.node.name}`, or use it", ctx.delete_lines(*found.rows))

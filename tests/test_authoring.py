@@ -172,7 +172,19 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "page": (lambda p: change(p, "## Why", "## Because"), "no text under Why"),
     "long": (lambda p: change(p, 'is called")', "is called" + " again" * 20 + '")'), "characters, 100 are the limit"),
     "no fixed file": (with_fix, "there is no fixed file"),
-    "list": (unread, "ValueError: invalid literal for int()"),
+    "list": (unread, "bad.expected: a line is a row and a code, as `3 ACME001`: one ACME001"),
+    "no such row": (
+        lambda p: (p / "lint/fixtures" / STEM / "bad.expected").write_text("99 ACME001\n"),
+        "99: ACME001 is marked, but not found: the file has 6 lines",
+    ),
+    "not text": (
+        lambda p: (p / "lint/fixtures" / STEM / "bad_more.py").write_bytes(b"\xff\xfe"),
+        f"{STEM}/bad_more.py: byte 0xff at offset 0",
+    ),
+    "type": (
+        lambda p: (p / "lint/fixtures" / STEM / "good.txt").write_text("x"),
+        "good.txt: no rule reads files of this type",
+    ),
 }
 
 

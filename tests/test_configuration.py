@@ -302,7 +302,7 @@ def test_a_whole_number_is_a_number() -> None:
         ("options = 3", "`options` must be a table; write `[options.<rule>]`"),
         ("options.ML501 = 3", "`options.ML501` must be a table; write `[options.ML501]`"),
         ("options.ML501.a = 1979-05-27", "`options.ML501.a` cannot be 1979-05-27"),
-        ("options.ML501.a = [1, 'b']", "`options.ML501.a` cannot be [1, \"b\"]"),
+        ("options.ML501.a = [1, 'b']", '`options.ML501.a` cannot be [1, "b"]'),
         ("[tool.mllint.tool.mllint]\na = 1", "only in a pyproject.toml do the keys stand below `[tool.mllint]`"),
         ("options.ML501.a = {b = 1}", "`options.ML501.a` cannot be a table"),
         ("[tool.mllint.rules.ML501]\na = 1", "options of a rule stand in `[options.<rule>]`"),

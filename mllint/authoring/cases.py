@@ -29,6 +29,7 @@ from mllint.settings import Settings
 
 _CODE = r"[A-Z]{2,}\d{3}"
 _MARKER = re.compile(rf"(?:#|//|;|/\*|<!--)[ ]*({_CODE}(?:[ ,]+{_CODE})*)[ ]*(?:\*/|-->)?[ ]*$")
+_LISTED = re.compile(r"[0-9]+\s+[A-Z]+[0-9]+")
 _SIZE_LIMIT = 10_000_000
 
 
@@ -81,12 +82,15 @@ def rule_cases(pack: Path, fixtures: Path | None = None) -> list[RuleCase]:
 
 
 def read_fixture(path: Path, shown: str = "") -> Source:
-    """A fixture file as a source. Raises Broken for a type of file that no rule reads."""
+    """A fixture file as a source. Raises Broken for a type of file that no rule reads, and for what is no text."""
     kind = kind_of(path.name)
     if kind is None:
         raise Broken(f"{path}: no rule reads files of this type")
-    raw = path.read_bytes()
-    return read_notebook(shown or path.name, raw) if kind == "notebook" else read_source(shown or path.name, kind, raw)
+    name, raw = shown or path.name, path.read_bytes()
+    try:
+        return read_notebook(name, raw) if kind == "notebook" else read_source(name, kind, raw)
+    except DecodeFailure as failure:
+        raise Broken(f"{path}: {failure}") from failure
 
 
 def check_source(source: Source, rules: RuleSet) -> Report:
@@ -116,11 +120,13 @@ def check_folder(folder: Path, rules: RuleSet) -> dict[str, Report]:
 
 
 def expected_findings(path: Path) -> list[tuple[int, str]]:
-    """Rows and codes that a bad fixture promises, from its markers and its ``.expected`` file."""
+    """Rows and codes that a bad fixture promises, from its markers or its ``.expected`` file. Raises Broken."""
     sidecar = path.with_name(path.stem + ".expected")
     if sidecar.is_file():
-        rows = (line.split() for line in sidecar.read_text("utf-8").splitlines() if line.strip())
-        return sorted((int(row), code) for row, code in rows)
+        listed = [line for line in sidecar.read_text("utf-8").splitlines() if line.strip()]
+        for line in listed:
+            hold(_LISTED.fullmatch(line.strip()), f"{sidecar}: a line is a row and a code, as `3 ACME001`: {line.strip()}")
+        return sorted((int(row), code) for row, code in map(str.split, listed))
     found = []
     for row, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):
         marker = _MARKER.search(line)
@@ -148,6 +154,18 @@ def named(folder: Path, stem: str) -> list[Path]:
     ]
 
 
+def strangers(folder: Path) -> list[Path]:
+    """Files that are called like fixtures, but are of a type that no rule reads: nothing would ever look at them."""
+    return [
+        path
+        for path in sorted(folder.glob("*"))
+        if re.match(r"(bad|good|fixed)[_.]", path.name)
+        and path.is_file()
+        and path.suffix not in (".out", ".expected")
+        and kind_of(path.name) is None
+    ]
+
+
 def corpus_of(cases: Sequence[RuleCase]) -> list[Source]:
     """All fixtures of a pack, as far as they are text: what a rule says about its neighbours' counts too."""
     return [
@@ -161,7 +179,7 @@ def corpus_of(cases: Sequence[RuleCase]) -> list[Source]:
 def _decoded(path: Path) -> Source | None:
     try:
         return read_fixture(path)
-    except DecodeFailure:
+    except Broken:
         return None
 
 
@@ -196,4 +214,5 @@ __all__ = [
     "named",
     "read_fixture",
     "rule_cases",
+    "strangers",
 ]

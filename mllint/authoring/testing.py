@@ -28,6 +28,7 @@ from mllint.authoring.cases import (
     named,
     read_fixture,
     rule_cases,
+    strangers,
 )
 from mllint.checking.fix import fix_source
 from mllint.checking.report import Report
@@ -49,6 +50,8 @@ def check_pairing(case: RuleCase) -> None:
     has_bad = bad_files(case) or list(case.folder.glob("bad_project*"))
     hold(has_bad, f"{case.folder} has no bad fixture: add bad.py, with `# {case.code}` behind each wrong line")
     hold(good_files(case), f"{case.folder} has no good fixture: add good.py, with what must not be flagged")
+    for path in strangers(case.folder):
+        raise Broken(f"{path}: no rule reads files of this type")
 
 
 def check_exact_lines(case: RuleCase) -> None:
@@ -240,9 +243,8 @@ def _difference(path: Path, source: Source, report: Report) -> str:
     """Where what is found differs from what is marked, line by line."""
     expected, got = expected_findings(path), rows_of(report)
     lines = [
-        (row, f"  {row}: {code} is marked, but not found: {source.line(row).strip()}")
+        (row, f"  {row}: {code} is marked, but not found: {_line(source, row)}")
         for row, code in sorted(set(expected) - set(got))
-        if row <= len(source.line_starts)
     ]
     lines += [
         (found.begin.row, f"  {_found(found)}, but it is not marked")
@@ -251,6 +253,12 @@ def _difference(path: Path, source: Source, report: Report) -> str:
     ]
     head = f"{path}: {len(expected)} expected, {len(got)} found"
     return "\n".join([head, *(text for _, text in sorted(lines))])
+
+
+def _line(source: Source, row: int) -> str:
+    """A line for people; a list of expected findings may name one that is not there."""
+    rows = len(source.line_starts)
+    return source.line(row).strip() if 0 < row <= rows else f"the file has {rows} lines"
 
 
 def _diff(wanted: bytes, got: bytes) -> str:

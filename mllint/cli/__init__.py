@@ -52,7 +52,8 @@ class _LateGroup(click.Group):
             if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
                 stream.reconfigure(errors="backslashreplace")  # a name or a source line that it cannot encode
         if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.isatty():
-            sys.stdout.reconfigure(encoding="utf-8")  # as ruff does: JSON has to be, and Windows pipes would have cp1252
+            # As ruff does: JSON has to be UTF-8, and a pipe on Windows would have a code page.
+            sys.stdout.reconfigure(encoding="utf-8")
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -34,7 +34,7 @@ def test_rules(packs: tuple[str, ...], fixtures: str, verbose: bool, color: str,
     """
     trials: list[Trial] = []
     with faults_said():
-        for pack in packs or _configured(here()):
+        for pack in dict.fromkeys(packs or _configured(here())):
             trials += try_pack(Path(pack), Path(fixtures) if fixtures else None)
     click.echo(render(trials, everything=verbose, color=use_color(color, sys.stdout)), nl=False)
     sys.exit(int(any(trial.failures for trial in trials)))

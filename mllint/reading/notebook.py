@@ -28,11 +28,16 @@ _PYTHON_CELLS = {
 
 #: At the start of a statement only IPython reads these: ``%magic``, ``!shell``, ``?help``, ``/auto call``.
 _ESCAPE = re.compile(r"[%!?/,;]")
+#: And these, which IPython runs as magics without their ``%`` (automagic); as Python they would be no statement.
+_BARE = re.compile(r"(?:pip3?|conda|mamba|micromamba|uv) [a-z]|(?:ls|cd|mkdir|cp|mv|rm|cat)(?: +[\w./~-][^=(\[]*)+$")
 _HELP = re.compile(r"(?:[^\W\d]|\*)[\w.*]*(?:\[[^\[\]]*\])*\?{1,2}[ \t]*;?[ \t]*(?:#.*)?$")
 _PLACE = r"[^\W\d]\w*(?:\.\w+|\[[^\[\]]*\])*"
 _ASSIGNED = re.compile(rf"{_PLACE}(?:[ \t]*,[ \t]*{_PLACE})*[ \t]*(?::[^=]*)?=[ \t]*(?=[%!])")
 #: A cell without any of these holds none of the above: nearly all cells, at the cost of one search.
-_SUSPECT = re.compile(r"^[ \t]*[%!?/,;]|\?[ \t]*;?[ \t]*(?:#.*)?$|=[ \t]*[%!]", re.MULTILINE)
+_SUSPECT = re.compile(
+    r"^[ \t]*[%!?/,;]|\?[ \t]*;?[ \t]*(?:#.*)?$|=[ \t]*[%!]|^[ \t]*(?:pip|conda|mamba|micromamba|uv|ls|cd|mkdir|cp|mv|rm|cat)\b",
+    re.MULTILINE,
+)
 
 _OUTSIDE = re.compile(r"""#|'''|\"{3}|['"()\[\]{}\\]""")
 _INSIDE = {quote: re.compile(rf"(?:[^\\]|\\.)*?{quote}") for quote in ("'", '"', "'''", '"""')}
@@ -159,7 +164,7 @@ def _replace_escape(lines: list[str], at: int, body: str) -> int:
     assigned = _ASSIGNED.match(body)
     if assigned:
         start, harmless = len(lines[at]) - len(body) + assigned.end(), "..."
-    elif _ESCAPE.match(body) or _HELP.match(body):
+    elif _ESCAPE.match(body) or _HELP.match(body) or _BARE.match(body):
         start, harmless = len(lines[at]) - len(body), "pass"
     else:
         return at
