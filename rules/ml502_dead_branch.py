@@ -71,7 +71,7 @@ class DeadBranch(Rule):
       `raise SkipTest`, and code with a comment before it that says `unreachable`.
     - A `with` may swallow the exception and a loop may end, so nothing behind them is dead. Functions that never return,
       such as `sys.exit`, are not known; neither are `a if False else b` and conditions that compare constants.
-    - In a notebook a cell that raises only ends the cell.
+    - In a notebook a cell that raises only ends the cell. There, and with a comment beside it, `if False` is level info too.
 
     ## References
 
@@ -157,10 +157,18 @@ def _literal(statement: ast.If | ast.While, value: bool, ctx: Context) -> Iterat
     edits = None
     if is_spared(statement.test, part):
         edits = without_body(statement, ctx)
-    # In a notebook it is a cell that somebody switches by hand.
-    severity = Severity.INFO if ctx.source.kind == "notebook" else None
+    # In a notebook, or with a word of explanation beside it, it is a switch that somebody turns by hand.
+    by_hand = ctx.source.kind == "notebook" or (part is statement.test and _is_explained(statement, ctx))
+    severity = Severity.INFO if by_hand else None
     fix = _fix("Remove the branch that never runs", edits, ctx)
     yield ctx.report(statement.test, message, fix=fix, severity=severity)
+
+
+def _is_explained(statement: ast.If | ast.While, ctx: Context) -> bool:
+    """Does a comment follow the condition in its row?"""
+    row = statement.test.end_lineno or statement.test.lineno
+    end = ctx.span(statement.test)[1] - ctx.source.line_starts[row - 1]
+    return "#" in ctx.source.line(row).encode()[end:].decode("utf-8", "replace")
 
 
 def _always_true(statement: ast.If, part: ast.expr, ctx: Context) -> Diagnostic:

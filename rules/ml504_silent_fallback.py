@@ -73,7 +73,7 @@ class SilentFallback(Rule):
     - Loops of attempts, functions that probe (`is_…`, `has_…`), clean-up, display, and tests are left alone.
     - A name that falls back to None counts only where an inner function calls it and nothing in the file tests it.
     - A fixed score with a comment in the handler counts as explained: a wrong answer may be worth nothing.
-    - `# noqa: BLE001`, `S110`, `S112` and pylint's `broad-except` on the handler are respected.
+    - A bare `# noqa`, `# noqa: BLE001`, `S110`, `S112` and pylint's `broad-except` on the handler are respected.
 
     ## References
 

@@ -175,7 +175,7 @@ WRONG: dict[str, tuple[Callable[[Path], object], str]] = {
     "list": (unread, "bad.expected: a line is a row and a code, as `3 ACME001`: one ACME001"),
     "no such row": (
         lambda p: (p / "lint/fixtures" / STEM / "bad.expected").write_text("99 ACME001\n"),
-        "99: ACME001 is marked, but not found: the file has 6 lines",
+        "99: ACME001 is marked, but not found: there is no such line",
     ),
     "not text": (
         lambda p: (p / "lint/fixtures" / STEM / "bad_more.py").write_bytes(b"\xff\xfe"),

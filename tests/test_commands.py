@@ -23,9 +23,7 @@ def found_in(code: str, path: str = "tool.py") -> list[Command]:
     source = Source(path, "python", code.encode())
     tree = parse(source)
     module = cst.parse_module(source.data)
-    context = Context(
-        source, _META, "", build_index(tree, path), module, shared=Shared(module, source.data)
-    )  # type: ignore[arg-type]
+    context = Context(source, _META, "", build_index(tree, path), module, shared=Shared(module, source.data))  # type: ignore[arg-type]
     found: list[Command] = []
     walk(module, ("Call", "Assign", "AnnAssign"), lambda node, ancestors: found.extend(python_commands(node, context)))
     return list({(command.start, command.end): command for command in reversed(found)}.values())[::-1]

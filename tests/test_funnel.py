@@ -27,7 +27,9 @@ import mllint.checking.projects as projects
 import mllint.checking.run as running
 from mllint.cli import main
 
-FOLDERS = "asyncio collections concurrent ctypes email html http importlib json logging multiprocessing unittest urllib xml"
+FOLDERS = (
+    "asyncio collections concurrent ctypes email html http importlib json logging multiprocessing unittest urllib xml"
+)
 
 
 @dataclass

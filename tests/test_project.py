@@ -77,7 +77,9 @@ def test_where_a_name_is_defined(
     assert found == (Found(f"{project.root}/{expected[0]}", expected[1]) if expected else None)
 
 
-@pytest.mark.parametrize(("dotted", "answer"), [("pkg.Network", True), ("pkg.models.Plain", False), ("gone.Net", False)])
+@pytest.mark.parametrize(
+    ("dotted", "answer"), [("pkg.Network", True), ("pkg.models.Plain", False), ("gone.Net", False)]
+)
 def test_what_a_class_is_derived_from(project: Project, dotted: str, answer: bool) -> None:
     assert project.is_a(dotted, f"{project.root}/train.py", frozenset({"torch.nn.Module"})) is answer
 

@@ -125,7 +125,10 @@ def expected_findings(path: Path) -> list[tuple[int, str]]:
     if sidecar.is_file():
         listed = [line for line in sidecar.read_text("utf-8").splitlines() if line.strip()]
         for line in listed:
-            hold(_LISTED.fullmatch(line.strip()), f"{sidecar}: a line is a row and a code, as `3 ACME001`: {line.strip()}")
+            hold(
+                _LISTED.fullmatch(line.strip()),
+                f"{sidecar}: a line is a row and a code, as `3 ACME001`: {line.strip()}",
+            )
         return sorted((int(row), code) for row, code in map(str.split, listed))
     found = []
     for row, line in enumerate(path.read_bytes().decode("utf-8", "replace").splitlines(), start=1):

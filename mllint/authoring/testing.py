@@ -257,8 +257,7 @@ def _difference(path: Path, source: Source, report: Report) -> str:
 
 def _line(source: Source, row: int) -> str:
     """A line for people; a list of expected findings may name one that is not there."""
-    rows = len(source.line_starts)
-    return source.line(row).strip() if 0 < row <= rows else f"the file has {rows} lines"
+    return source.line(row).strip() if 0 < row <= len(source.line_starts) else "there is no such line"
 
 
 def _diff(wanted: bytes, got: bytes) -> str:

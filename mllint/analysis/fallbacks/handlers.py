@@ -25,7 +25,7 @@ _TELLS = re.compile(
 _KEEPS = re.compile(r"err|fail|exc|bad|skip|invalid|miss|corrupt|ok$|success|valid|status|reason", re.IGNORECASE)
 
 #: A person has seen that the handler catches everything and says that it is meant.
-MEANT = re.compile(r"#.*\b(BLE001|S110|S112|broad-except|broad-exception-caught|W0703|W0718)\b")
+MEANT = re.compile(r"#.*\b(BLE001|S110|S112|broad-except|broad-exception-caught|W0703|W0718)\b|#\s*noqa\s*(?:$|[^:\s])")
 
 
 def catches_everything(handler: ast.ExceptHandler) -> bool:

@@ -61,7 +61,7 @@ _KERNEL = re.compile(
 )
 _PROBES = re.compile(
     r"^_*(is|has|can|supports?|check|probe|detect|available|close|del|exit|cleanup|shutdown|stop|kill|repr|str|format|"
-    r"print|log|show|plot|draw|bench\w*|profile|version|get_version|test|find|guess|infer|resolve)(_|$)|_available$|_supported$|"
+    r"print|log|show|plot|draw|bench\w*|profile|version|get_version|test|find|guess|infer|resolve|verify|validate)(_|$)|_available$|_supported$|"
     r"__(del|exit|repr|str|aexit)__"
 )
 

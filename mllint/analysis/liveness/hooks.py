@@ -56,7 +56,8 @@ _FRAMEWORK_HOOKS = _names(
     "_save_to_state_dict _set_aux_loss _set_gradient_checkpointing _shared_step _split_generators _standardize_kwargs "
     "_step _tokenize _update_model_kwargs_for_generation _validate_preprocess_kwargs"
 )
-_HOOK_STARTS = ("_ipython_", "_jupyter_", "_load_jupyter_", "_repr_", "_unload_jupyter_")
+#: Those that a person calls by hand in a debugger are among them.
+_HOOK_STARTS = ("_debug_", "_dump_", "_ipython_", "_jupyter_", "_load_jupyter_", "_repr_", "_unload_jupyter_")
 
 #: Decorators that hand the function back, or one that wraps it, and make nobody else call it.
 _PLAIN_DECORATORS = _names(

@@ -59,7 +59,7 @@ def unused_here(index: FileIndex, syntax: Syntax, source: Source) -> Iterator[Le
         if is_protocol_name(name) or any(not _is_plain(each, index) for each in node.decorator_list):
             continue
         found = Leftover(node, syntax.scope(node), not name.startswith("_"))
-        if is_mentioned(name, source.data, _bytes(found, source)) or _is_extension_point(found):
+        if is_mentioned(name, source.data, _bytes(found, source)) or _is_extension_point(found) or _hands_on(found):
             continue
         if _is_kept_on_purpose(found, source) or (found.is_public and not _has_successor(found)):
             continue
@@ -101,6 +101,16 @@ def _is_kept_on_purpose(found: Leftover, source: Source) -> bool:
 def _is_plain(decorator: ast.expr, index: FileIndex) -> bool:
     callee = decorator.func if isinstance(decorator, ast.Call) else decorator
     return is_plain_decorator(index.dotted(dotted_name(callee)))
+
+
+def _hands_on(found: Leftover) -> bool:
+    """Does a method call the method of that name of something that it holds? Then it stands for that thing, and is
+    called by those who call it there (an iterator around torch's, whose ``_reset`` the loader calls)."""
+    name = found.node.name
+    return isinstance(found.scope, ast.ClassDef) and any(
+        isinstance(node, ast.Attribute) and node.attr == name and not isinstance(node.value, ast.Name)
+        for node in ast.walk(found.node)
+    )
 
 
 def _is_extension_point(found: Leftover) -> bool:
