@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from fetch import Package, packages
 from findings import GOLDEN, VERDICTS, Finding, check_package, compare, golden
 
+from mllint.checking.packs import builtin_rules
+from mllint.diagnostic import Severity
+
 SECOND = Path(__file__).parent / "second_reading.tsv"
 
 #: Confirmed by hand before mllint existed, with the rule that has to find them.
@@ -24,6 +28,9 @@ KNOWN_TRUE = [
     ("diffusers-0.40.0", "diffusers/models/model_loading_utils.py", "ML501"),
     ("transformers-5.23.0", "transformers/optimization.py", "ML501"),
     ("transformers-5.23.0", "transformers/models/whisper/tokenization_whisper.py", "ML501"),
+    ("timm-1.0.31", "timm/models/crossvit.py", "ML502"),
+    ("timm-1.0.31", "timm/layers/patch_embed.py", "ML503"),
+    ("diffusers-0.40.0", "diffusers/quantizers/torchao/torchao_quantizer.py", "ML502"),
     ("deepspeed-0.19.8", "deepspeed/autotuning/scheduler.py", "ML401"),
     ("deepspeed-0.19.8", "deepspeed/launcher/multinode_runner.py", "ML401"),
 ]
@@ -31,6 +38,7 @@ KNOWN_TRUE = [
 KNOWN_GOOD = [
     ("timm-1.0.31", "timm/optim/kron.py", "ML501"),
     ("diffusers-0.42.1", "diffusers/models/model_loading_utils.py", "ML501"),
+    ("diffusers-0.42.1", "diffusers/quantizers/torchao/torchao_quantizer.py", "ML502"),
 ]
 
 
@@ -64,9 +72,13 @@ def test_look_alikes_stay_silent(package: str, path: str, code: str) -> None:
 def test_false_findings_are_rare_and_never_errors_to_shrug_at() -> None:
     judged = golden()
     false = [found for found in judged if found.verdict == "false"]
-    assert len(false) <= 0.1 * len(judged), (
+    assert len(false) <= 0.02 * len(judged), (
         f"{len(false)} of {len(judged)} findings are false: {[found.key for found in false]}"
     )
+    errors = {rule.meta.code for rule in builtin_rules() if rule.meta.severity is Severity.ERROR}
+    assert not [found.key for found in false if found.code in errors], "an error is never false"
+    # Below 0.2 for each thousand lines: the smallest package has 36,000, so seven would do; three is what we allow.
+    assert max(Counter(found.package for found in false).values(), default=0) <= 3
 
 
 def test_a_second_reader_judged_a_lot() -> None:
