@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import ast
-import re
 from pathlib import Path
 
 import pytest
 
-from mllint.analysis.index import parse
+from mllint.analysis.index import FileIndex, parse
 from mllint.analysis.liveness.blocks import bound_names, leaves, shows_only
 from mllint.analysis.liveness.branches import read_in_other_branch
 from mllint.analysis.liveness.composed import may_be_composed
@@ -17,6 +16,7 @@ from mllint.analysis.liveness.mentions import is_mentioned
 from mllint.analysis.liveness.self_imports import self_imports
 from mllint.analysis.project import Project
 from mllint.analysis.syntax import Syntax
+from mllint.analysis.words import Words, words_of
 from mllint.authoring.testing import check_folder, check_source, rule_cases
 from mllint.checking.fix import apply_edits
 from mllint.diagnostic import Diagnostic, Severity
@@ -175,10 +175,10 @@ def test_mentions_of_a_name(text: str, value: bool) -> None:
 def test_names_that_a_program_may_build(code: str, near: bool, value: bool) -> None:
     texts = {"/p/a.py": b"def _load_weights(): pass", "/p/b.py": code.encode()}
 
-    def matching(pattern: str) -> list[str]:
-        return [path for path, data in texts.items() if re.search(pattern.encode(), data)]
+    def words(path: str) -> Words:
+        return words_of(texts[path], FileIndex(path))
 
-    project = Project("/p", frozenset(texts), lambda path: None, texts.get, lambda triggers: (), matching=matching)
+    project = Project("/p", frozenset(texts), lambda path: None, texts.get, lambda triggers: (), load_words=words)
     files = ["/p/a.py", "/p/b.py"] if near else ["/p/a.py"]
     assert may_be_composed("_load_weights", files, project) is value
 

@@ -18,9 +18,6 @@ from mllint.analysis.writes import Write
 from mllint.reading.source import Source
 from mllint.rule import Triggers
 
-#: A question about the bytes of one file whose answer is worth keeping.
-Facts = Callable[[bytes], list[str]]
-
 #: How many re-exports and aliases a name is followed through.
 _HOPS = 8
 
@@ -53,7 +50,7 @@ class Project:
     file (None: unreadable or no valid Python), ``load_bytes`` the normalised bytes of any file of the project (None:
     cannot be read), ``containing`` the project's Python files that pass a set of triggers, ``matching`` those
     whose bytes a regular expression matches, ``load_words`` the private and the imported words of one file (see
-    words.py), ``texts_with`` whether another text file has a word, ``load_fact`` see `fact`.
+    words.py), ``texts_with`` whether another text file has a word.
     """
 
     root: str
@@ -65,7 +62,6 @@ class Project:
     matching: Callable[[str], Iterable[str]] = lambda pattern: ()
     load_words: Callable[[str], Words] = lambda path: Words()
     texts_with: Callable[[str], bool] = lambda word: False
-    load_fact: Callable[[str, str, Facts], list[str]] | None = None
     memory: dict[str, object] = field(default_factory=dict)
 
     def index(self, path: str) -> FileIndex | None:
@@ -95,9 +91,6 @@ class Project:
             syntax = tree()
             return None if syntax is None else build_index(syntax, path)
 
-        def load_fact(asked: str, key: str, of: Facts) -> list[str]:
-            return self.fact(asked, key, of) if asked != path else of(source.data)
-
         def load_words(asked: str) -> Words:
             index = load_index(asked) if asked == path else None
             return self.load_words(asked) if index is None else words_of(source.data, index)
@@ -107,7 +100,6 @@ class Project:
             load_index=load_index,
             load_syntax=load_syntax,
             load_words=load_words,
-            load_fact=load_fact,
             load_bytes=lambda asked: source.data if asked == path else self.load_bytes(asked),
             memory={},
         )
@@ -280,12 +272,6 @@ class Project:
     def mentioned_in_texts(self, word: str) -> bool:
         """Has a text of the project that is no Python (YAML, JSON, Markdown, a notebook…) this word?"""
         return self.texts_with(word)
-
-    def fact(self, path: str, key: str, of: Facts) -> list[str]:
-        """What a function says about the bytes of a file, kept between runs under a key (mllint's own rules only)."""
-        if self.load_fact is not None:
-            return self.load_fact(path, key, of)
-        return of(self.load_bytes(path) or b"")
 
     def _file(self, stem: str) -> str | None:
         stem = normpath(stem)

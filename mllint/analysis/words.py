@@ -8,22 +8,24 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from mllint.analysis.composed import composed_names
 from mllint.analysis.index import FileIndex
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """Words of one file: ``private`` ones (see `private_words`), those of its import statements, and those of the
-    objects that it assigns into."""
+    """Words of one file: ``private`` ones (see `private_words`), those of its import statements, those of the objects
+    that it assigns into, and ``begin*end`` of names that it puts together to look them up."""
 
     private: frozenset[str] = frozenset()
     imported: frozenset[str] = frozenset()
     written: frozenset[str] = frozenset()
+    composed: frozenset[str] = frozenset()
 
 
 def words_of(data: bytes, index: FileIndex) -> Words:
     """The words of a file by its text and its index."""
-    return Words(private_words(data), _imported(index), _written(index))
+    return Words(private_words(data), _imported(index), _written(index), composed_names(data))
 
 
 #: How names of leftovers end.

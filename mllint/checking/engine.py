@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import cast
 
+from mllint.analysis.index import FileIndex
 from mllint.analysis.project import Project, Unasked
 from mllint.analysis.words import Words
 from mllint.checking.fix import in_comment_way
@@ -25,7 +26,7 @@ from mllint.reading.source import Source
 class Survey:
     """What a file alone gives. ``report`` is final unless there are codes in ``asking``, or one in ``waiting``
     turns out to be reached from other files; then `answer` adds to ``found`` what they find with the project.
-    ``words`` are for that project.
+    ``words`` and ``index`` are for that project.
     """
 
     report: Report
@@ -33,6 +34,7 @@ class Survey:
     waiting: tuple[str, ...] = ()
     found: tuple[Diagnostic, ...] = ()
     words: Words | None = None
+    index: FileIndex | None = None
 
 
 #: What rules are given in the first look: the first question ends it for them.
@@ -65,7 +67,8 @@ def survey(source: Source, rules: RuleSet, absolute: str, *, ignore_noqa: bool =
         asking,
         tuple(rule.meta.code for rule in waiting),
         tuple(found) if asking or waiting else (),
-        look.words if source.kind == "python" else None,
+        look.words if source.kind == "python" and not alone else None,
+        look.index if source.kind == "python" and not alone else None,
     )
 
 

@@ -43,6 +43,10 @@ class Facts:
         self._row(path, now)[key] = value
         self.changed = True
 
+    def later(self, path: str, now: Stamp | None, key: str, index: FileIndex | None) -> None:
+        """Remember an index, made plain only if the facts are written."""
+        self.put(path, now, key, index if self.path else None)
+
     def _row(self, path: str, now: Stamp | None) -> Row:
         row = self.fresh.get(path)
         if row is None:
@@ -74,6 +78,8 @@ def save_facts(facts: Facts, files: frozenset[str]) -> None:
 
 
 def _trimmed(row: Row) -> Row:
+    if isinstance(row.get("index"), FileIndex):
+        row = {**row, "index": plain_index(row["index"])}
     return row if len(row) <= _MOST_ANSWERS else {**dict(list(row.items())[-_MOST_ANSWERS:]), "at": row["at"]}
 
 

@@ -40,6 +40,7 @@ class Look:
     own: list[Diagnostic] = field(default_factory=list)
     narrowed: set[str] = field(default_factory=set)
     words: Words | None = None
+    index: FileIndex | None = None
 
     def diagnostics(self) -> list[Diagnostic]:
         """All findings, but for those of rules that want to ask the project first."""
@@ -64,8 +65,10 @@ def _run(look: Look, woken: list[Rule]) -> None:
         look.own += syntax_error(source, rules, tree)
     elif woken:
         syntax = Syntax(tree)
-        index = build_index(syntax, look.absolute or source.path)
-        look.words = words_of(source.data, index)
+        known = look.project.index(look.absolute) if type(look.project) is Project else None
+        index = known or build_index(syntax, look.absolute or source.path)
+        if look.project is not None and known is None:  # the first look of two
+            look.words, look.index = words_of(source.data, index), index
         for rule in woken:
             _collect(look, rule, _narrowing(look, rule, index))
         _ask(look, [rule for rule in woken if rule.meta.code in look.narrowed], syntax, index)

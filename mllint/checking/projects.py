@@ -15,7 +15,7 @@ from mllint.analysis.syntax import Syntax
 from mllint.analysis.triggers import Gate
 from mllint.analysis.words import Words, is_private_word, private_words, words_of
 from mllint.checking.cache import Stamp, project_digest
-from mllint.checking.facts import UNKNOWN, Facts, index_of, open_facts, plain_index, save_facts
+from mllint.checking.facts import UNKNOWN, Facts, index_of, open_facts, save_facts
 from mllint.reading.config import Finder
 from mllint.reading.files import ProjectListing, Target, Unreadable, list_project, read, stamp
 from mllint.reading.source import DecodeFailure, Kind, Source, read_source
@@ -34,14 +34,14 @@ class Projects:
     """The projects that the targets belong to (if one ``exists``), and a digest of each: found and read when asked.
 
     ``beside`` are the files that rules have read so far though they are no Python of the project; ``save`` keeps
-    what is known for the next run. ``learn`` takes the words of a file from its first look.
+    what is known for the next run. ``learn`` takes words and index of a file from its first look.
     """
 
     exists: Callable[[Target], bool]
     of: Callable[[Target], Project | None]
     digest: Callable[[Target], str]
     beside: Callable[[Target], tuple[str, ...]] = lambda target: ()
-    learn: Callable[[Target, Words], None] = lambda target, words: None
+    learn: Callable[[Target, Words, FileIndex], None] = lambda target, words, index: None
     save: Callable[[], None] = lambda: None
 
 
@@ -100,11 +100,12 @@ class ProjectStore:
         opened = self._known.get(self.root_of(target))
         return tuple(sorted(opened.beside)) if opened else ()
 
-    def learn(self, target: Target, words: Words) -> None:
-        """Take the words of a file of a project from the first look at it, which has read it anyway."""
+    def learn(self, target: Target, words: Words, index: FileIndex) -> None:
+        """Take the words and the index of a file of a project from the first look at it, which has read it anyway."""
         opened = self._opened(target)
         if opened is not None and target.absolute in opened.files:
             opened.learn(target.absolute, words)
+            opened.learn_index(target.absolute, index)
 
     def save(self) -> None:
         """Keep what was learnt about the files of all projects."""
@@ -147,7 +148,6 @@ class _Opened:
             self.matching,
             self.load_words,
             self.texts_with,
-            self.load_fact,
         )
 
     def now(self, path: str) -> Stamp | None:
@@ -175,7 +175,7 @@ class _Opened:
             if plain is UNKNOWN:
                 syntax = self._parse(path)
                 index = self._indexes[path] = None if syntax is None else build_index(syntax, path)
-                self.facts.put(path, self.now(path), "index", plain_index(index))
+                self.facts.later(path, self.now(path), "index", index)
         return self._indexes[path]
 
     def load_bytes(self, path: str) -> bytes | None:
@@ -188,7 +188,7 @@ class _Opened:
 
     def load_words(self, path: str) -> Words:
         known = self.facts.get(path, self.now(path), "words")
-        if known is UNKNOWN or not (isinstance(known, list) and len(known) == 3):
+        if known is UNKNOWN or not (isinstance(known, list) and len(known) == 4):
             index = self.load_index(path)
             source = self._source(path, "python") if index is not None else None
             words = words_of(source.data, index) if source is not None and index is not None else Words()
@@ -196,18 +196,14 @@ class _Opened:
             return words
         return Words(*(frozenset(words) for words in known))
 
-    def load_fact(self, path: str, key: str, of: Callable[[bytes], list[str]]) -> list[str]:
-        known = self.facts.get(path, self.now(path), f"fact {key}")
-        if isinstance(known, list):
-            return known
-        source = self._source(path, "python")
-        found = of(source.data) if source is not None else []
-        self.facts.put(path, self.now(path), f"fact {key}", found)
-        return found
+    def learn_index(self, path: str, index: FileIndex) -> None:
+        """Remember the index of a file that somebody has read anyway."""
+        self._indexes[path] = index
+        self.facts.later(path, self.now(path), "index", index)
 
     def learn(self, path: str, words: Words) -> None:
         """Remember the words of a file that somebody has read anyway."""
-        plain = [sorted(words.private), sorted(words.imported), sorted(words.written)]
+        plain = [sorted(part) for part in (words.private, words.imported, words.written, words.composed)]
         self.facts.put(path, self.now(path), "words", plain)
 
     def containing(self, triggers: Triggers) -> tuple[str, ...]:

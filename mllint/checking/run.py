@@ -85,6 +85,13 @@ def run(
     tick: Callable[[int], None] = lambda done: None,
 ) -> Outcome:
     """Check every target once. ``tick`` is told how many files are done."""
+    with _collector_off():
+        return _run(targets, plan, cache, projects, tick)
+
+
+def _run(
+    targets: Sequence[Target], plan: Plan, cache: Cache, projects: Projects, tick: Callable[[int], None]
+) -> Outcome:
     stamps = {target.absolute: stamp(target.absolute) for target in targets}
     rules = RuleSet(known_rules(plan.packs), plan.selection)
     reports: list[tuple[Target, Report]] = []
@@ -106,8 +113,9 @@ def run(
             waiting.append(result)
     if any(result.survey.asking for result in waiting if result.survey):
         for result in waiting:
-            if result.survey is not None and result.survey.words is not None:
-                projects.learn(result.target, result.survey.words)
+            first = result.survey
+            if first is not None and first.words is not None and first.index is not None:
+                projects.learn(result.target, first.words, first.index)
     # In path order, so that what the project's questions remember never depends on which worker was first.
     for result in sorted(waiting, key=lambda result: _place(result.target)):
         try:
@@ -202,9 +210,8 @@ def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Repo
 def _surveys(tasks: Sequence[Task], stamps: dict[str, Stamp | None], rules: RuleSet, plan: Plan) -> Iterator[Result]:
     sizes = {task.target.absolute: (stamps[task.target.absolute] or (0, 0, 0))[1] for task in tasks}
     if plan.jobs == 1 or len(tasks) < 2 or sum(sizes.values()) < _POOL_BYTES:
-        with _collector_off():
-            for task in tasks:
-                yield examine(task, rules, plan)
+        for task in tasks:
+            yield examine(task, rules, plan)
         return
     from mllint.checking.pool import Pool, cores  # multiprocessing takes 6 ms that a run on one file saves
 

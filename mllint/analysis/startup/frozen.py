@@ -107,6 +107,9 @@ def _may_be_config(node: ast.expr, site: Site) -> bool:
     dotted = site.dotted(chain)
     if not dotted or _OUTSIDE.match(dotted) or not isinstance(node, (ast.Call, ast.Attribute, ast.Subscript, ast.Name)):
         return False
+    *owners, last = dotted.split(".")
+    if _is_class(last) or (last.isupper() and any(_is_class(each) for each in owners)):
+        return False  # a class, its instance, or a member of an enumeration: 220 of transformers' files hold no more
     head = dotted_name(chain).partition(".")[0]
     if any(each.target.partition(".")[0].partition("[")[0] == head and each.function for each in site.index.writes):
         return True
@@ -115,6 +118,11 @@ def _may_be_config(node: ast.expr, site: Site) -> bool:
     here = head in site.index.aliases or any(each.name == head for each in site.index.bindings)
     known = any(each.qualname == head for each in site.index.definitions)
     return (here or known) and bool(_CONFIG.search(dotted)) and "log" not in dotted.rpartition(".")[2].lower()
+
+
+def _is_class(word: str) -> bool:
+    """Is a name written as those of classes are?"""
+    return word[:1].isupper() and not word.isupper()
 
 
 def is_value(name: str, syntax: Syntax) -> bool:
