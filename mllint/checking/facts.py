@@ -27,10 +27,13 @@ Row = dict[str, Any]
 
 @dataclass
 class Facts:
-    """Rows by absolute path: ``at`` is the file's stamp, each other key a fact. ``path`` "" keeps nothing."""
+    """Rows by absolute path: ``at`` is the file's stamp, each other key a fact. ``path`` "" keeps nothing.
+
+    ``rows``, those of earlier runs, are read when the first fact is asked for: a run that only recalls results asks none.
+    """
 
     path: str = ""
-    rows: dict[str, Row] = field(default_factory=dict)
+    rows: dict[str, Row] | None = None
     fresh: dict[str, Row] = field(default_factory=dict)
     changed: bool = False
 
@@ -50,6 +53,8 @@ class Facts:
     def _row(self, path: str, now: Stamp | None) -> Row:
         row = self.fresh.get(path)
         if row is None:
+            if self.rows is None:
+                self.rows = _read(self.path)
             row = self.rows.get(path, {})
             if not isinstance(row, dict) or now is None or row.get("at") != list(now):
                 row = {"at": None if now is None else list(now)}
@@ -57,22 +62,22 @@ class Facts:
         return row
 
 
-def open_facts(path: str) -> Facts:
-    """The facts in a file; none when there is no such file, or it cannot be read."""
+def _read(path: str) -> dict[str, Row]:
+    """The rows in a file; none when there is no such file, or it cannot be read."""
     if not path:
-        return Facts()
+        return {}
     try:
         plain = json.loads(Path(path).read_bytes())
     except (OSError, ValueError):
-        return Facts(path)
-    return Facts(path, plain if isinstance(plain, dict) else {})
+        return {}
+    return plain if isinstance(plain, dict) else {}
 
 
 def save_facts(facts: Facts, files: frozenset[str]) -> None:
     """Write the facts if there are new ones; those of files that are gone are dropped."""
     if not facts.path or not facts.changed:
         return
-    rows = {path: _trimmed(row) for path, row in {**facts.rows, **facts.fresh}.items() if path in files}
+    rows = {path: _trimmed(row) for path, row in {**(facts.rows or {}), **facts.fresh}.items() if path in files}
     write_cache(facts.path, json.dumps(rows, separators=(",", ":")))
     facts.changed = False
 

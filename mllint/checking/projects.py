@@ -15,7 +15,7 @@ from mllint.analysis.syntax import Syntax
 from mllint.analysis.triggers import Gate
 from mllint.analysis.words import Words, is_private_word, private_words, words_of
 from mllint.checking.cache import Stamp, project_digest
-from mllint.checking.facts import UNKNOWN, Facts, index_of, open_facts, save_facts
+from mllint.checking.facts import UNKNOWN, Facts, index_of, save_facts
 from mllint.reading.config import Finder
 from mllint.reading.files import ProjectListing, Target, Unreadable, list_project, read, stamp
 from mllint.reading.source import DecodeFailure, Kind, Source, read_source
@@ -116,7 +116,7 @@ class ProjectStore:
         root = self.root_of(target)
         if root and root not in self._known:
             files = frozenset(self.list_files(target, root))
-            facts = open_facts(self.facts_of(root))
+            facts = Facts(self.facts_of(root))
             self._known[root] = _Opened(root, files, tuple(self.list_texts(root)), self.max_file_size, facts)
         return self._known.get(root)
 
