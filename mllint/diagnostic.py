@@ -95,3 +95,12 @@ class Problem:
 
     path: str
     message: str
+
+
+#: The longest message there may be, in characters.
+LONGEST_MESSAGE = 100
+
+
+def fitting(*messages: str) -> str:
+    """The first of these messages, fullest first, that is short enough; the last one cut to be."""
+    return next((each for each in messages if len(each) <= LONGEST_MESSAGE), messages[-1][:LONGEST_MESSAGE])

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.diagnostic import Diagnostic, Severity
+from mllint.diagnostic import Diagnostic, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _kept(ctx: Context, site: Site) -> Iterator[tuple[str, ast.Call]]:
 
 def _finding(target: str, call: ast.Call, site: Site, ctx: Context) -> Diagnostic:
     from mllint.analysis.startup.follow import reads_on_the_way
-    from mllint.analysis.startup.told import fitting, named, related
+    from mllint.analysis.startup.told import named, related
 
     assert ctx.project is not None
     reads = reads_on_the_way(call, site, ctx.project)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from mllint.analysis.startup.words import EFFECT_WORDS
-from mllint.diagnostic import Diagnostic, Severity
+from mllint.diagnostic import Diagnostic, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -104,7 +104,6 @@ class ImportSideEffect(Rule):
             return
         from mllint.analysis.startup.module_level import bound, imported, in_library  # here: rules stay cheap to load
         from mllint.analysis.startup.sites import Site
-        from mllint.analysis.startup.told import fitting
 
         site = Site(ctx.absolute_path, ctx.index)
         ran = [each.statement for each in imported(ctx.syntax) if not each.guarded]

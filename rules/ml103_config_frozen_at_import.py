@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.diagnostic import Diagnostic, Severity
+from mllint.diagnostic import Diagnostic, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _copy(frozen: Frozen, site: Site, ctx: Context) -> Iterator[Diagnostic]:
     from mllint.analysis.startup.frozen import is_value, rebound
     from mllint.analysis.startup.module_level import used_later
     from mllint.analysis.startup.mutability import Read
-    from mllint.analysis.startup.told import fitting, related
+    from mllint.analysis.startup.told import related
 
     assert ctx.syntax is not None and ctx.project is not None
     # The bytes first: the import itself is one mention. Of 3,118 names in transformers this leaves 75.
@@ -199,7 +199,7 @@ def _is_used(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> bool:
 
 
 def _finding(frozen: Frozen, reads: tuple[Read, ...], ctx: Context) -> Diagnostic:
-    from mllint.analysis.startup.told import fitting, named, related
+    from mllint.analysis.startup.told import named, related
 
     full, brief = named(reads)
     what = f"the default of `{frozen.name}`" if frozen.function else f"`{frozen.name}`"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mllint.analysis.compiled.words import TENSORFLOW, TORCH_COMPILE
-from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
+from mllint.diagnostic import Diagnostic, Fix, Safety, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -131,7 +131,6 @@ class ModuleLevelCompiledFunction(Rule):
 def _judged(each: Application, in_class: bool, ctx: Context) -> Diagnostic | None:
     """The finding for one compilation at import, if there is one."""
     from mllint.analysis.compiled.hazards import hazards, is_decided
-    from mllint.analysis.startup.told import fitting
 
     assert ctx.syntax is not None
     found = hazards(each, ctx.syntax, ctx.name)

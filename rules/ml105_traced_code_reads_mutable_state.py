@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mllint.analysis.compiled.words import EXPORTS, JIT, LIBRARIES, TENSORFLOW, TORCH_COMPILE
-from mllint.diagnostic import Diagnostic, Related, Severity
+from mllint.diagnostic import Diagnostic, Related, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -149,7 +149,6 @@ def _is_kept(node: ast.AST, ctx: Context) -> bool:
 
 
 def _finding(state: State, traced: Traced, ctx: Context, severity: Severity | None = None) -> Diagnostic:
-    from mllint.analysis.startup.told import fitting
 
     what, name = f"`{state.shown}`", f"`{traced.name}`"
     ends = {
@@ -167,7 +166,7 @@ def _finding(state: State, traced: Traced, ctx: Context, severity: Severity | No
 def _settings(traced: Traced, site: Site, seen: set[ast.AST], ctx: Context) -> Iterator[Diagnostic]:
     """Reads of module-level objects that functions of the project change."""
     from mllint.analysis.compiled.traced import traced_nodes
-    from mllint.analysis.startup.told import fitting, related
+    from mllint.analysis.startup.told import related
 
     runs = set(traced_nodes(traced))
     for read in _reads(traced, site, ctx):
@@ -185,7 +184,7 @@ def _asked_elsewhere(traced: Traced, site: Site, seen: set[ast.AST], ctx: Contex
     from mllint.analysis.compiled.trace_state import site_inside
     from mllint.analysis.compiled.traced import traced_nodes
     from mllint.analysis.startup.follow import value_reads
-    from mllint.analysis.startup.told import fitting, related
+    from mllint.analysis.startup.told import related
 
     assert ctx.syntax is not None
     here = site_inside(traced, ctx.syntax, site)
@@ -222,7 +221,7 @@ def _reads(traced: Traced, site: Site, ctx: Context) -> Iterator[Read]:
             if isinstance(inner, _FUNCTIONS) and inner is not body:
                 yield from function_reads(inner, inside, project)
     else:
-        around = next((each for each in ctx.syntax.ancestors(body) if isinstance(each, _FUNCTIONS)), None)
+        around = ctx.syntax.function(body)
         if around is not None:
             yield from function_reads(around, site, project)
 

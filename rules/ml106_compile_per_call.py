@@ -189,10 +189,9 @@ def _has_cache(function: Function, ctx: Context) -> bool:
 
 def _is_kept(each: Application, ctx: Context) -> bool:
     """May the compiled thing serve again at the next call, or is it not called here at all?"""
-    from mllint.analysis.compiled.applications import innermost_function
 
     assert ctx.syntax is not None
-    scope = innermost_function(ctx.syntax, each.statement) or ctx.syntax.module
+    scope = ctx.syntax.function(each.statement) or ctx.syntax.module
     name = _bound_name(each)
     if name is None:
         return not _called_at_once(each)

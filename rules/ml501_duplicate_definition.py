@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from mllint.analysis.names import written_name
 from mllint.analysis.scopes.decorators import decorator_name, only_wraps
-from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
+from mllint.diagnostic import Diagnostic, Fix, Safety, Severity, fitting
 from mllint.lazy import cst
 from mllint.rule import Meta, Rule
 
@@ -255,8 +255,7 @@ def _text(node: Definition, ctx: Context) -> str:
 
 def _fitting(names: Sequence[str], endings: Sequence[str]) -> str:
     """The message that says most within 100 characters."""
-    texts = [f"`{name}` {ending}" for ending in endings for name in names]
-    return next((text for text in texts if len(text) <= 100), f"this name {endings[-1]}")
+    return fitting(*(f"`{name}` {ending}" for ending in endings for name in names), f"this name {endings[-1]}")
 
 
 def _removal(first: Definition, ctx: Context) -> Fix:

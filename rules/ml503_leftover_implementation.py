@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mllint.analysis.liveness.leftovers import Leftover, unused_anywhere, unused_here
-from mllint.diagnostic import Diagnostic, Fix, Safety, Severity
+from mllint.diagnostic import Diagnostic, Fix, Safety, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _finding(found: Leftover, syntax: Syntax, ctx: Context) -> Diagnostic:
     else:
         endings = ("is never used: nothing in the project mentions it",)
     texts = [f"`{shown}` {ending}" for ending in endings for shown in (owner + name, name)]
-    message = next((text for text in texts if len(text) <= 100), f"this function {endings[-1]}")
+    message = fitting(*texts, f"this function {endings[-1]}")
     start = ctx.source.offset(found.node.lineno, found.node.col_offset)
     at = ctx.source.data.index(name.encode(), start)
     return ctx.report((at, at + len(name.encode())), message, fix=_removal(found, syntax, ctx))

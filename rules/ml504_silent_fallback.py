@@ -9,7 +9,7 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.diagnostic import Diagnostic, Severity
+from mllint.diagnostic import Diagnostic, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SilentFallback(Rule):
                 yield ctx.report(_header(handler, ctx), _MESSAGES[kind])
         for handler, name in captured_imports(ctx.syntax):
             message = f"`{name}` is None when its import fails, and inner functions call it unchecked"
-            yield ctx.report(_header(handler, ctx), message if len(message) <= 100 else "this import may leave None")
+            yield ctx.report(_header(handler, ctx), fitting(message, "this import may leave None"))
 
 
 def _is_explained(handler: ast.ExceptHandler, ctx: Context) -> bool:

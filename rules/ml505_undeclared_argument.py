@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.diagnostic import Diagnostic, Safety, Severity
+from mllint.diagnostic import Diagnostic, Safety, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -221,4 +221,4 @@ def _finding(read: ast.Attribute, namespace: Namespace, ctx: Context) -> Diagnos
         texts.append(f"`{written}` is declared by no option; did you mean `{near[0]}`?")
     texts.append(f"`{written}` is read, but its parser declares no such option")
     texts.append("the parser of this namespace declares no such option")
-    return ctx.report(read, next(text for text in texts if len(text) <= 100), fix=fix)
+    return ctx.report(read, fitting(*texts), fix=fix)

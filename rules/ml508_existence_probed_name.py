@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mllint.analysis.liveness.branches import Unbound, may_read_in_other_branch, read_in_other_branch
 from mllint.analysis.liveness.probes import Probe, probes
-from mllint.diagnostic import Diagnostic, Severity
+from mllint.diagnostic import Diagnostic, Severity, fitting
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
@@ -110,18 +110,13 @@ class ExistenceProbedName(Rule):
 def _probed(probe: Probe, ctx: Context) -> Diagnostic:
     anchor = probe.node if isinstance(probe.node, ast.expr) else probe.node.type or probe.node
     asks = f"whether `{probe.name}` exists is asked with `{probe.means}`"
-    return ctx.report(anchor, _fitting(f"{asks}; bind it on every way instead", asks, "a name's existence is probed"))
+    return ctx.report(anchor, fitting(f"{asks}; bind it on every way instead", asks, "a name's existence is probed"))
 
 
 def _unbound(unbound: Unbound, ctx: Context) -> Diagnostic:
     name, line = unbound.read.id, ctx.source.place(ctx.span(unbound.bound)[0]).row
     where = f"is bound only in the other branch (line {line}); reading it here raises UnboundLocalError"
-    message = _fitting(
+    message = fitting(
         f"`{name}` {where}", f"`{name}` is bound only in the other branch (line {line})", f"this name {where}"
     )
     return ctx.report(unbound.read, message, related=(ctx.related(unbound.bound, "bound here, in the other branch"),))
-
-
-def _fitting(*texts: str) -> str:
-    """The first message that is short enough."""
-    return next((text for text in texts if len(text) <= 100), texts[-1])

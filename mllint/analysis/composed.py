@@ -11,6 +11,18 @@ import re
 _LOOKS_UP = re.compile(
     rb"\b(getattr|hasattr|globals|locals|vars|__dict__|methodcaller|attrgetter|getmembers|dir)\s*\(|__dict__"
 )
+#: Most of that in plain words; ``dir`` and ``vars`` end other words too, so there the pattern decides.
+_LOOKING = (
+    b"getattr(",
+    b"hasattr(",
+    b"globals(",
+    b"locals(",
+    b"__dict__",
+    b"methodcaller(",
+    b"attrgetter(",
+    b"getmembers(",
+)
+_UNCLEAR = (b"dir(", b"vars(", b"attr (")
 #: In its own file, or in a file of a base class, each of these may reach every method or function. Plain words: as one
 #: pattern they took 2 s for transformers, so 0.1.
 _REACHING = (
@@ -40,18 +52,6 @@ _PARTS = (
     re.compile(rb"""(?P<before>)endswith\(\s*\(?\s*["'](?P<after>\w+)["']"""),
 )
 
-#: Most of that in plain words; ``dir`` and ``vars`` end other words too, so there the pattern decides.
-_LOOKING = (
-    b"getattr(",
-    b"hasattr(",
-    b"globals(",
-    b"locals(",
-    b"__dict__",
-    b"methodcaller(",
-    b"attrgetter(",
-    b"getmembers(",
-)
-_UNCLEAR = (b"dir(", b"vars(", b"attr (")
 #: Stands for every name.
 REACHES_ALL = "all"
 

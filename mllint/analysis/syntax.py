@@ -101,6 +101,13 @@ class Syntax:
                 return above
         return self.module
 
+    def function(self, node: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+        """The innermost function that a statement runs in, class bodies in between left out; None at module level."""
+        for above in self.ancestors(node):
+            if isinstance(above, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                return above
+        return None
+
     def qualname(self, node: ast.AST) -> str:
         """The dotted name of the scope that a statement stands in; "" at module level."""
         names = [

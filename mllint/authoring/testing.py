@@ -32,11 +32,10 @@ from mllint.authoring.cases import (
 )
 from mllint.checking.fix import fix_source
 from mllint.checking.report import Report
-from mllint.diagnostic import Diagnostic, Safety
+from mllint.diagnostic import LONGEST_MESSAGE, Diagnostic, Safety
 from mllint.reading.files import kind_of
 from mllint.reading.source import Kind, Source, read_source
 
-_MESSAGE_LIMIT = 100
 _RISK = {Safety.SAFE: 0, Safety.UNSAFE: 1, Safety.DISPLAY: 2}
 _SUFFIX = {"python": "py", "bash": "sh", "shell": "sh", "console": "md", "dockerfile": "Dockerfile", "cuda": "cu"}
 
@@ -123,7 +122,8 @@ def check_messages(case: RuleCase) -> None:
     for found in findings_of(case):
         message = found.message
         hold(
-            0 < len(message) <= _MESSAGE_LIMIT, f"{len(message)} characters, {_MESSAGE_LIMIT} are the limit: {message}"
+            0 < len(message) <= LONGEST_MESSAGE,
+            f"{len(message)} characters, {LONGEST_MESSAGE} are the limit: {message}",
         )
         hold("\n" not in message and not message.endswith("."), f"one line without a full stop: {message}")
         hold(message.count("`") % 2 == 0, f"unpaired backtick: {message}")

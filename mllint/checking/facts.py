@@ -47,8 +47,9 @@ class Facts:
         self.changed = True
 
     def later(self, path: str, now: Stamp | None, key: str, index: FileIndex | None) -> None:
-        """Remember an index, made plain only if the facts are written."""
-        self.put(path, now, key, index if self.path else None)
+        """Remember an index, made plain only if the facts are written; where nothing is kept it is not held twice."""
+        if self.path:
+            self.put(path, now, key, index)
 
     def _row(self, path: str, now: Stamp | None) -> Row:
         row = self.fresh.get(path)

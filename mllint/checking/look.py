@@ -205,7 +205,7 @@ def _check_script(look: Look, woken: Sequence[Rule]) -> None:
 def _collect(look: Look, rule: Rule, results: Iterator[Diagnostic]) -> None:
     """Take what a rule yields; a rule that raises becomes ML002 and the others go on.
 
-    One of the two broad ``except`` of mllint: a rule is somebody's plug-in, and its bug must not cost the other
+    Broad on purpose: a rule is somebody's plug-in, and its bug must not cost the other
     findings.
     """
     code = rule.meta.code

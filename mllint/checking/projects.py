@@ -41,7 +41,7 @@ class Projects:
     of: Callable[[Target], Project | None]
     digest: Callable[[Target], str]
     beside: Callable[[Target], tuple[str, ...]] = lambda target: ()
-    learn: Callable[[Target, Words, FileIndex], None] = lambda target, words, index: None
+    learn: Callable[[Target, Stamp | None, Words, FileIndex], None] = lambda target, then, words, index: None
     save: Callable[[], None] = lambda: None
 
 
@@ -100,10 +100,13 @@ class ProjectStore:
         opened = self._known.get(self.root_of(target))
         return tuple(sorted(opened.beside)) if opened else ()
 
-    def learn(self, target: Target, words: Words, index: FileIndex) -> None:
-        """Take the words and the index of a file of a project from the first look at it, which has read it anyway."""
+    def learn(self, target: Target, then: Stamp | None, words: Words, index: FileIndex) -> None:
+        """Take the words and the index of a file of a project from the first look at it, which has read it anyway.
+
+        ``then``: what the file looked like before it was read; one that has changed since is read again.
+        """
         opened = self._opened(target)
-        if opened is not None and target.absolute in opened.files:
+        if opened is not None and target.absolute in opened.files and opened.now(target.absolute) == then:
             opened.learn(target.absolute, words)
             opened.learn_index(target.absolute, index)
 

@@ -115,7 +115,7 @@ def _run(
         for result in waiting:
             first = result.survey
             if first is not None and first.words is not None and first.index is not None:
-                projects.learn(result.target, first.words, first.index)
+                projects.learn(result.target, stamps[result.target.absolute], first.words, first.index)
     # In path order, so that what the project's questions remember never depends on which worker was first.
     for result in sorted(waiting, key=lambda result: _place(result.target)):
         try:

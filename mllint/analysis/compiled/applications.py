@@ -202,14 +202,6 @@ def _compiler_call(node: ast.Call, name: Callable[[ast.expr], str]) -> _Read | N
     return compiler, dotted_name(callee), options, complete, target
 
 
-def innermost_function(syntax: Syntax, statement: ast.AST) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    """The function that a statement runs in, class bodies in between left out; None at module level."""
-    for above in syntax.ancestors(statement):
-        if isinstance(above, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            return above
-    return None
-
-
 def of_compilers(found: Collection[Application], *compilers: Compiler) -> list[Application]:
     """Those that one of these compilers makes."""
     return [each for each in found if each.compiler in compilers]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
-from mllint.analysis.compiled.applications import Application, innermost_function
+from mllint.analysis.compiled.applications import Application
 from mllint.analysis.names import dotted_name
 from mllint.analysis.syntax import Syntax
 
@@ -62,7 +62,7 @@ def outlives(application: Application, by: Swallower, syntax: Syntax) -> bool:
     targets = statement.targets if isinstance(statement, ast.Assign) else []
     if not targets or not all(isinstance(target, ast.Name) for target in targets):
         return True
-    scope = innermost_function(syntax, statement)
+    scope = syntax.function(statement)
     if scope is None:
         return True
     attempt = syntax.parent(by) if isinstance(by, ast.ExceptHandler) else by

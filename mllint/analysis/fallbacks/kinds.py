@@ -68,7 +68,7 @@ _PROBES = re.compile(
 
 def kind_of(tried: ast.Try, handler: ast.ExceptHandler, syntax: Syntax, name: Callable[[ast.expr], str]) -> Kind | None:
     """What a silent handler does; None where it is not known to matter."""
-    function = _function(tried, syntax)
+    function = syntax.function(tried)
     if function is not None and _PROBES.search(function.name):
         return None
     last = handler.body[-1]
@@ -90,10 +90,6 @@ def kind_of(tried: ast.Try, handler: ast.ExceptHandler, syntax: Syntax, name: Ca
     if _is_empty(value) and isinstance(last, ast.Return) and _gives_samples(function, tried):
         return "empty"
     return "kernel" if _switches(tried, handler, syntax) else None
-
-
-def _function(node: ast.AST, syntax: Syntax) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
-    return next((above for above in syntax.ancestors(node) if isinstance(above, _FUNCTIONS)), None)
 
 
 def _loop(node: ast.AST, syntax: Syntax) -> ast.For | ast.AsyncFor | None:

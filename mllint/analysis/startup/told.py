@@ -1,4 +1,4 @@
-"""What a finding says about reads of configuration: the places that belong to it, and a message that fits.
+"""What a finding says about reads of configuration: the places that belong to it, and their names.
 
 May not: decide what is a finding.
 """
@@ -13,14 +13,6 @@ from mllint.diagnostic import Place, Related
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
-
-#: The longest message there may be.
-_LONGEST = 100
-
-
-def fitting(*messages: str) -> str:
-    """The first of these messages, fullest first, that is short enough; the last one cut to be."""
-    return next((each for each in messages if len(each) <= _LONGEST), messages[-1][:_LONGEST])
 
 
 def named(reads: Iterable[Read]) -> tuple[str, str]:
@@ -55,4 +47,4 @@ def _at(path: str, line: int, message: str, ctx: Context) -> Related:
     return Related(path, Place(line, 1), message)
 
 
-__all__ = ["fitting", "named", "related"]
+__all__ = ["named", "related"]
