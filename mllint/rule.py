@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mllint.analysis.index import FileIndex
     from mllint.analysis.kernels.find import Kernel
     from mllint.analysis.project import Project
+    from mllint.probe.judge import Judging
+    from mllint.probe.trace import Trace
     from mllint.reading.shell import Command
 
 #: A trigger that any byte above 0x7F satisfies.
@@ -60,7 +62,8 @@ class Meta:
     ``project`` says that the rule asks `ctx.project` about other files while it visits this one;
     ``project_triggers`` are what a file must contain for the rule to fire in it *because of* other files, where
     its own ``triggers`` would not wake it (see `Rule.reached`). ``options`` are what a user may decide; a visit asks
-    `Context.option`.
+    `Context.option`. ``observed`` is the level of the runtime half, where a rule has both halves and they differ:
+    what a real step has shown weighs more than what the text suggests.
     """
 
     code: str
@@ -73,6 +76,7 @@ class Meta:
     project: bool = False
     project_triggers: Triggers = ()
     options: tuple[Option, ...] = ()
+    observed: Severity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ class WithheldMeta(Meta):
 
 class Rule:
     """Base of all rules. Subclasses set ``meta`` and define ``visit_<LibCST node class>(node, ctx)``,
-    ``visit_command(command, ctx)`` or ``visit_kernel(kernel, ctx)``; each yields diagnostics.
+    ``visit_command(command, ctx)`` or ``visit_kernel(kernel, ctx)``, or for the probe ``judge(trace, ctx)``; each yields
+    diagnostics.
 
     `narrow` saves work before a file is parsed losslessly; it may only err towards True. A rule with
     ``meta.project`` asks ``ctx.project`` last: in the first look at a file the first question ends the rule's turn,
@@ -113,6 +118,10 @@ class Rule:
 
     def visit_kernel(self, kernel: Kernel, ctx: Context) -> Iterator[Diagnostic]:
         """Called for each kernel source, from a file or from a Python string alike."""
+        return iter(())
+
+    def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        """The runtime half: what a trace of real training steps shows. Pure: a stored trace gives the same findings."""
         return iter(())
 
     def __reduce__(self) -> NoReturn:
@@ -148,6 +157,11 @@ def reads_kernels(rule: Rule) -> bool:
     return type(rule).visit_kernel is not Rule.visit_kernel
 
 
+def reads_traces(rule: Rule) -> bool:
+    """Has the rule a runtime half?"""
+    return type(rule).judge is not Rule.judge
+
+
 __all__ = [
     "NON_ASCII",
     "Diagnostic",
@@ -161,6 +175,7 @@ __all__ = [
     "reads_commands",
     "reads_files",
     "reads_kernels",
+    "reads_traces",
     "summary",
     "visited_nodes",
 ]

@@ -1,0 +1,101 @@
+"""A trace and the rules become findings: the same diagnostics, suppressions and reports as those of ``check``.
+
+May not: read files, run a model, or import torch; a stored trace is judged the same way on any machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from mllint.checking.report import Report
+from mllint.checking.ruleset import RuleSet
+from mllint.checking.suppress import apply as apply_suppressions
+from mllint.diagnostic import Diagnostic, Place, Related, Severity, fitting
+from mllint.probe.site import Site
+from mllint.probe.trace import Trace
+from mllint.reading.source import Source
+from mllint.rule import OptionValue, Rule, reads_traces
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What a rule may ask while it judges a trace, and how it says what it found."""
+
+    rule: Rule
+    trace: Trace
+    sources: Mapping[str, Source] = field(default_factory=dict)
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def option(self, name: str) -> OptionValue:
+        """What the user decided about an option of the rule, or its default."""
+        return self.options.get(name, next(option.default for option in self.rule.meta.options if option.name == name))
+
+    def observe(
+        self,
+        site: Site | None,
+        *messages: str,
+        severity: Severity | None = None,
+        why: str = "",
+        related: Iterable[tuple[Site | None, str]] = (),
+    ) -> Diagnostic:
+        """A finding at a site (where the target begins, if None). Of the messages, fullest first, the first that fits is
+        taken. ``why`` is one line: the reason with its figures, then what to do. ``related`` are other places, each
+        with what it has to do with this."""
+        meta = self.rule.meta
+        place = site or self.trace.entry or Site(self.trace.target.partition(":")[0], 1)
+        start, end, begin, finish = self._span(place)
+        return Diagnostic(
+            path=place.path,
+            start=start,
+            end=end,
+            code=meta.code,
+            name=meta.name,
+            severity=severity or meta.observed or meta.severity,
+            message=fitting(*messages),
+            begin=begin,
+            finish=finish,
+            why=why,
+            related=tuple(Related(other.path, self._span(other)[2], text) for other, text in related if other),
+        )
+
+    def _span(self, site: Site) -> tuple[int, int, Place, Place]:
+        """The text of a site's row: byte offsets and places, all of row one column one where the source is not at hand."""
+        source = self.sources.get(site.path)
+        if source is None or site.row > len(source.line_starts):
+            return 0, 0, Place(site.row, 1), Place(site.row, 1)
+        line = source.line(site.row)
+        start = source.line_starts[site.row - 1] + len(line[: len(line) - len(line.lstrip())].encode())
+        end = max(start, start + len(line.strip().encode()))
+        return start, end, source.place(start), source.place(end)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reports`` are what counts, by file; ``notes`` are the observations at level info, which nobody asked for but the
+    report page shows. ``failed`` names the checks that led to a finding."""
+
+    reports: tuple[Report, ...]
+    notes: tuple[Diagnostic, ...]
+
+
+def judge(trace: Trace, rules: RuleSet, sources: Mapping[str, Source], *, ignore_noqa: bool = False) -> Verdict:
+    """Everything that the rules see in a trace, suppressions of the files applied."""
+    found: list[Diagnostic] = []
+    for rule in rules.active:
+        if reads_traces(rule):
+            ctx = Judging(rule, trace, sources, rules.options.get(rule.meta.code, {}))
+            found += (replace(one, why=one.why or rules.whys[one.code]) for one in rule.judge(trace, ctx))
+    noted = [one for one in found if one.severity is Severity.INFO and one.code not in rules.selection.with_info]
+    counted = sorted({one for one in found if one not in noted}, key=lambda one: one.sort_key)
+    reports = []
+    for path in sorted({one.path for one in counted}):
+        own = [one for one in counted if one.path == path]
+        source, suppressed = sources.get(path), 0
+        if source is not None:
+            kept, suppressed = apply_suppressions(
+                source, own, active=frozenset(), unused=None, ignore_noqa=ignore_noqa, names=rules.names
+            )
+            own = sorted(kept, key=lambda one: one.sort_key)
+        reports.append(Report(path, tuple(own), source, suppressed))
+    return Verdict(tuple(reports), tuple(noted))

@@ -1,0 +1,1 @@
+"""One file a check: its `CHECK` and its measurement as frozen plain data. No torch here."""

@@ -1,0 +1,138 @@
+"""Run the recorders of the chosen checks one after the other, each on the state as it was, and gather a `Trace`.
+
+May not: know what a check measures, or let one check's fault end the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import time
+import traceback
+from collections.abc import Callable, Iterable
+from statistics import median
+from typing import Any
+
+import torch
+from torch import nn
+
+from mllint.probe.check import Check
+from mllint.probe.recording.frames import forward_site, traceback_sites
+from mllint.probe.recording.run import Run, first_line
+from mllint.probe.recording.skip import Skip
+from mllint.probe.trace import CheckRun, Failure, ModuleFacts, ParameterFacts, Trace
+
+#: Plain training steps before anything is measured: they prove that the target runs, and give the cost of a step.
+PLAIN_STEPS = 3
+
+
+def record(run: Run, checks: Iterable[Check], tell: Callable[[str, Any], None] = lambda kind, part: None) -> Trace:
+    """The trace of one target. ``tell(kind, part)`` hears every part as soon as it is there, so that the death of this
+    process loses only the check at work: ("started", name), ("check", CheckRun), (stem, measurement), ("trace", Trace)."""
+    before = run.snapshot()
+    trace_parts: dict[str, Any] = {"device": str(run.device), "environment": environment(), "facts": run.entry.facts}
+    trace_parts |= {"modules": module_facts(run), "parameters": parameter_facts(run)}
+    failure, seconds, losses = _plain_steps(run)
+    before.restore()
+    trace_parts |= {"steps": len(losses), "losses": tuple(losses), "plain_step": median(seconds) if seconds else 0.0}
+    tell("trace", Trace(**trace_parts, failure=failure))
+    runs: list[CheckRun] = []
+    measurements: dict[str, Any] = {}
+    for check in checks:
+        if failure is not None and not losses and not check.explains:
+            continue
+        tell("started", check.name)
+        outcome, measured = _measure(run, check)
+        before.restore()
+        runs.append(outcome)
+        if measured is not None:
+            measurements[check.stem] = measured
+            tell(check.stem, measured)
+        tell("check", outcome)
+    trace = Trace(
+        **trace_parts,
+        failure=failure,
+        unrestored=before.differences(),
+        checks=tuple(runs),
+        measurements=measurements,
+    )
+    tell("trace", trace)
+    return trace
+
+
+def _plain_steps(run: Run) -> tuple[Failure | None, list[float], list[float]]:
+    seconds: list[float] = []
+    losses: list[float] = []
+    for number in range(PLAIN_STEPS):
+        started = time.perf_counter()
+        try:
+            losses.append(run.step(number))
+        except Exception as error:  # noqa: BLE001  # the user's code: whatever it raises is a fact about it
+            return failure_of(error), seconds, losses
+        seconds.append(time.perf_counter() - started)
+    return None, seconds, losses
+
+
+def failure_of(error: BaseException, during: str = "") -> Failure:
+    """An exception of the user's code as plain data, its frames cut to theirs."""
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return Failure("raised", first_line(error), during, traceback_sites(error.__traceback__), text)
+
+
+def _measure(run: Run, check: Check) -> tuple[CheckRun, Any]:
+    recorder = importlib.import_module(f"mllint.probe.recording.recorders.{check.stem}")
+    started = time.perf_counter()
+    measured: Any = None
+    try:
+        measured = recorder.record(run)
+        outcome = CheckRun(check.name, "measured", "", time.perf_counter() - started)
+    except Skip as skip:
+        outcome = CheckRun(check.name, "skipped", str(skip), time.perf_counter() - started)
+    except Exception as error:  # noqa: BLE001  # the boundary to recorders: one that crashes is an entry in the trace
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        reason = f"{first_line(error)} ({where.name}, line {where.lineno})"
+        outcome = CheckRun(check.name, "crashed", reason, time.perf_counter() - started)
+    return outcome, measured
+
+
+def environment() -> dict[str, str]:
+    """Versions and machine, as a report shows them."""
+    found = {
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "system": f"{platform.system()} {platform.machine()}",
+        "threads": str(torch.get_num_threads()),
+    }
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        found |= {"gpu": torch.cuda.get_device_name(), "cuda": str(torch.version.cuda)}
+    return found
+
+
+def module_facts(run: Run) -> tuple[ModuleFacts, ...]:
+    """Every module of the model, in the order of ``named_modules``."""
+    return tuple(
+        ModuleFacts(path, type(module).__name__, _elements(module), run.made.of(module), forward_site(type(module)))
+        for path, module in run.model.named_modules()
+    )
+
+
+def _elements(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters(recurse=False))
+
+
+def parameter_facts(run: Run) -> tuple[ParameterFacts, ...]:
+    """Every parameter of the model by its first name."""
+    names: dict[int, list[str]] = {}
+    for name, parameter in run.model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return tuple(
+        ParameterFacts(
+            name,
+            tuple(parameter.shape),
+            str(parameter.dtype).removeprefix("torch."),
+            parameter.requires_grad,
+            run.made_at(name),
+            tuple(names[id(parameter)][1:]),
+        )
+        for name, parameter in run.model.named_parameters()
+    )
