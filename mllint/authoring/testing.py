@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import pickle
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,9 +46,15 @@ def check_pairing(case: RuleCase) -> None:
     expected = f"{case.code.lower()}_{case.rule.meta.name.replace('-', '_')}"
     hold(stem == expected, f"{stem}.py holds {case.code} {case.rule.meta.name}: it should be {expected}.py")
     hold(case.folder.is_dir(), f"{case.code} has no fixture folder {case.folder}")
-    has_bad = bad_files(case) or list(case.folder.glob("bad_project*"))
+    probed = [
+        stem
+        for stem in ("bad", "good")
+        if [*case.folder.glob(f"model_{stem}*.py"), *case.folder.glob(f"trace_{stem}*.json")]
+    ]
+    has_bad = bad_files(case) or list(case.folder.glob("bad_project*")) or "bad" in probed
     hold(has_bad, f"{case.folder} has no bad fixture: add bad.py, with `# {case.code}` behind each wrong line")
-    hold(good_files(case), f"{case.folder} has no good fixture: add good.py, with what must not be flagged")
+    has_good = good_files(case) or "good" in probed
+    hold(has_good, f"{case.folder} has no good fixture: add good.py, with what must not be flagged")
     for path in strangers(case.folder):
         raise Broken(f"{path}: no rule reads files of this type")
 
@@ -119,7 +125,12 @@ def check_triggers(case: RuleCase, corpus: Sequence[Source] = ()) -> None:
 
 def check_messages(case: RuleCase) -> None:
     """Messages: one line, at most 100 characters, no full stop, backticks in pairs; fix titles are imperatives."""
-    for found in findings_of(case):
+    hold_to_convention(case, findings_of(case))
+
+
+def hold_to_convention(case: RuleCase, findings: Iterable[Diagnostic]) -> None:
+    """What `check_messages` promises, of any findings of the rule."""
+    for found in findings:
         message = found.message
         hold(
             0 < len(message) <= LONGEST_MESSAGE,
@@ -289,6 +300,7 @@ __all__ = [
     "findings_of",
     "good_files",
     "hold",
+    "hold_to_convention",
     "read_fixture",
     "rule_cases",
 ]
