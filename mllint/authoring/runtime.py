@@ -23,7 +23,7 @@ from mllint.authoring.explain import examples, missing, page
 from mllint.checking.ruleset import RuleSet
 from mllint.checking.select import select
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.check import Check, all_checks
+from mllint.probe.check import all_checks
 from mllint.probe.codec import from_json
 from mllint.probe.judge import judge
 from mllint.probe.trace import Trace
@@ -32,7 +32,6 @@ from mllint.rule import Rule, reads_traces
 
 #: A function with such a name is a target.
 TARGET_PREFIX = "mllint_probe"
-_SEED = 0
 
 
 def check_bad_models(case: RuleCase) -> None:
@@ -135,39 +134,20 @@ def runtime_rules(known: Iterable[Rule]) -> RuleSet:
 
 @lru_cache(maxsize=512)
 def trace_of(path: Path, name: str, on_request: tuple[str, ...] = ()) -> Trace:
-    """Probe one target in this process: on the CPU, and once more in rehearsal."""
-    wanted = [check for check in all_checks() if check.default or check.stem in on_request]
-    plain = _record(path, name, [check for check in wanted if "cpu" in check.devices])
-    rehearsed = [check for check in wanted if "rehearse" in check.devices]
-    if not rehearsed:
-        return plain
-    from mllint.probe.recording.rehearsal import virtual_device
-
-    with virtual_device():
-        rehearsal = _record(path, name, rehearsed)
-    measurements = {**plain.measurements, **rehearsal.measurements}
-    return replace(plain, checks=(*plain.checks, *rehearsal.checks), measurements=measurements)
-
-
-def _record(path: Path, name: str, checks: list[Check]) -> Trace:
-    from mllint.probe.recording.construction import Made, watching
-    from mllint.probe.recording.entry import entry_from
-    from mllint.probe.recording.run import Run
-    from mllint.probe.recording.session import record
-    from mllint.probe.recording.state import random_state, restore_random, seed_everything
+    """Probe one target in this process, in every default check and those named."""
+    from mllint.probe.recording.here import probe_here
     from mllint.probe.site import Site
 
-    made, before = Made(), random_state()
-    seed_everything(_SEED)
-    try:
-        with watching(made):
-            function = getattr(_loaded(path), name)
-            entry = entry_from(function())
-        trace = record(Run(entry, made, reload=lambda: entry_from(function())), checks)
-    finally:
-        restore_random(before)
-    place = Site(_shown(path), function.__code__.co_firstlineno, name)
-    return replace(trace, target=f"{_shown(path)}:{name}", entry=place)
+    row = 1
+
+    def load() -> object:
+        nonlocal row
+        function = getattr(_loaded(path), name)
+        row = function.__code__.co_firstlineno
+        return function()
+
+    trace = probe_here(load, [check for check in all_checks() if check.default or check.stem in on_request])
+    return replace(trace, target=f"{_shown(path)}:{name}", entry=Site(_shown(path), row, name))
 
 
 def _loaded(path: Path) -> ModuleType:

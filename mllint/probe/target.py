@@ -57,7 +57,9 @@ def target_of(text: str, is_file: Callable[[str], bool], is_folder: Callable[[st
     if is_file(place) or _looks_like_path(place):
         return _file(place, function, is_file, is_folder)
     if not _NAME.fullmatch(place):
-        raise TargetError(f"{text}: neither a file nor a module; name `path.py`, `path.py:function` or `package.module:function`")
+        raise TargetError(
+            f"{text}: neither a file nor a module; name `path.py`, `path.py:function` or `package.module:function`"
+        )
     if is_folder(place) and not is_file(posixpath.join(place, "__init__.py")):
         raise TargetError(_folder(place))
     return Target(module=place, function=function)
@@ -89,7 +91,9 @@ def _file(place: str, function: str, is_file: Callable[[str], bool], is_folder: 
         hint = f"; did you mean `{place}.py`?" if is_file(f"{place}.py") else ""
         raise TargetError(f"{place}: no such file{hint}")
     if place.endswith(".ipynb"):
-        raise TargetError(f"{place}: a notebook cannot be probed; move its model and `{DEFAULT_FUNCTION}` to a .py file")
+        raise TargetError(
+            f"{place}: a notebook cannot be probed; move its model and `{DEFAULT_FUNCTION}` to a .py file"
+        )
     if not place.endswith((".py", ".pyw")):
         raise TargetError(f"{place}: no Python file; name one that ends in .py")
     return Target(path=place, function=function)

@@ -64,7 +64,9 @@ def excerpt(source: Source | None, row: int) -> str:
 
 def _lines(source: Source, rows: Sequence[int], marked: int, width: int) -> Iterable[str]:
     for row in rows:
-        line = element("span", text_of(f"{row:>{width}}  {source.line(row).rstrip()}"), class_="hit" if row == marked else None)
+        line = element(
+            "span", text_of(f"{row:>{width}}  {source.line(row).rstrip()}"), class_="hit" if row == marked else None
+        )
         yield line + ("" if row == rows[-1] else "\n")
 
 

@@ -12,7 +12,9 @@ from html import escape
 def element(name: str, *inside: str, **attributes: object) -> str:
     """One element. ``inside`` is markup already; a trailing underscore of an attribute's name is dropped (``class_``)."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"' for key, value in attributes.items() if value is not None
+        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        for key, value in attributes.items()
+        if value is not None
     )
     return f"<{name}{written}>{''.join(inside)}</{name}>"
 
@@ -41,7 +43,12 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]], numbers: Iterable[
 def drawing(width: float, height: float, *shapes: str, label: str) -> str:
     """An SVG that takes the width it gets; ``label`` says in words what it shows."""
     return element(
-        "svg", *shapes, viewBox=f"0 0 {width:g} {height:g}", role="img", aria_label=label, preserveAspectRatio="xMinYMin meet"
+        "svg",
+        *shapes,
+        viewBox=f"0 0 {width:g} {height:g}",
+        role="img",
+        aria_label=label,
+        preserveAspectRatio="xMinYMin meet",
     )
 
 

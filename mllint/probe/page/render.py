@@ -43,7 +43,11 @@ def render(
 def _summary(trace: Trace, verdict: Verdict, version: str) -> str:
     found = [one for report in verdict.reports for one in report.diagnostics]
     errors = sum(one.severity is Severity.ERROR for one in found)
-    told = f"{len(found)} {'finding' if len(found) == 1 else 'findings'}, {errors} of them errors" if found else "No findings"
+    told = (
+        f"{len(found)} {'finding' if len(found) == 1 else 'findings'}, {errors} of them errors"
+        if found
+        else "No findings"
+    )
     level = "error" if errors else "warning" if found else "good"
     root = next((module.kind for module in trace.modules if module.path == ""), "")
     elements = sum(module.elements for module in trace.modules)

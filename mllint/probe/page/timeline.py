@@ -30,7 +30,9 @@ def timeline(trace: Trace) -> str:
         shapes.append(
             element("text", text(duration(measured.seconds * part / 4)), x=f"{x:.1f}", y=base + 16, text_anchor=anchor)
         )
-    legend = element("div", *(element("span", element("i", class_=kind), name) for kind, name in _LEGEND), class_="legend")
+    legend = element(
+        "div", *(element("span", element("i", class_=kind), name) for kind, name in _LEGEND), class_="legend"
+    )
     parts = [f"One step on {trace.device}, {duration(measured.seconds)} with hooks on {len(measured.spans)} passes"]
     if measured.left_out:
         parts.append(f"{measured.left_out} more are not drawn")
