@@ -21,7 +21,13 @@ import torch.nn.functional as F
 
 HERE = Path(__file__).parent
 VOCABULARY, LENGTH, BATCH = 97, 12, 4
-TEXT = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+TEXT = {
+    "vocab_size": VOCABULARY,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+}
 
 
 @dataclass(frozen=True)
@@ -98,22 +104,40 @@ def hugging_face() -> Iterator[Case]:
         "opt",
         lambda: language_model(
             hf.OPTConfig(
-                vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, ffn_dim=64, word_embed_proj_dim=32
+                vocab_size=VOCABULARY,
+                hidden_size=32,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                ffn_dim=64,
+                word_embed_proj_dim=32,
             )
         ),
     )
     yield Case(
-        "mixtral", lambda: language_model(hf.MixtralConfig(**TEXT, num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2))
+        "mixtral",
+        lambda: language_model(
+            hf.MixtralConfig(**TEXT, num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2)
+        ),
     )
-    yield Case("mamba", lambda: language_model(hf.MambaConfig(vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, state_size=8)))
+    yield Case(
+        "mamba",
+        lambda: language_model(
+            hf.MambaConfig(vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=2, state_size=8)
+        ),
+    )
     yield Case("bert", lambda: masked(hf.BertConfig(**TEXT)))
     yield Case("albert", lambda: classifier(hf.AlbertConfig(**TEXT, embedding_size=16)))
     yield Case("deberta-v2", lambda: classifier(hf.DebertaV2Config(**TEXT, relative_attention=True)))
-    yield Case("distilbert", lambda: classifier(hf.DistilBertConfig(vocab_size=VOCABULARY, dim=32, n_layers=2, n_heads=4, hidden_dim=64)))
+    yield Case(
+        "distilbert",
+        lambda: classifier(hf.DistilBertConfig(vocab_size=VOCABULARY, dim=32, n_layers=2, n_heads=4, hidden_dim=64)),
+    )
     yield Case(
         "t5",
         lambda: translator(
-            hf.T5Config(vocab_size=VOCABULARY, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0)
+            hf.T5Config(
+                vocab_size=VOCABULARY, d_model=32, d_kv=8, d_ff=64, num_layers=2, num_heads=4, decoder_start_token_id=0
+            )
         ),
     )
     yield Case(
@@ -127,8 +151,14 @@ def hugging_face() -> Iterator[Case]:
     )  # fmt: skip
     vision = {key: value for key, value in TEXT.items() if key != "vocab_size"}
     yield Case("vit", lambda: images(hf.ViTConfig(**vision, image_size=32, patch_size=8)))
-    yield Case("convnext", lambda: images(hf.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 2, 1], drop_path_rate=0.1)))
-    yield Case("resnet", lambda: images(hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")))
+    yield Case(
+        "convnext",
+        lambda: images(hf.ConvNextConfig(hidden_sizes=[8, 16, 24, 32], depths=[1, 1, 2, 1], drop_path_rate=0.1)),
+    )
+    yield Case(
+        "resnet",
+        lambda: images(hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic")),
+    )
 
 
 def timm_models() -> Iterator[Case]:
@@ -160,7 +190,13 @@ def findings_of(case: Case) -> tuple[list[dict[str, Any]], list[str], float, flo
     seconds = time.perf_counter() - started
     found = findings_in(trace, runtime_rules(builtin_rules()), {})
     told = [
-        {"code": one.code, "severity": one.severity.value, "message": one.message, "why": one.why, "at": f"{one.path}:{one.begin.row}"}
+        {
+            "code": one.code,
+            "severity": one.severity.value,
+            "message": one.message,
+            "why": one.why,
+            "at": f"{one.path}:{one.begin.row}",
+        }
         for one in found
     ]
     crashed = [f"{run.check}: {run.reason}" for run in trace.checks if run.outcome == "crashed"]

@@ -63,7 +63,8 @@ class Meta:
     ``project_triggers`` are what a file must contain for the rule to fire in it *because of* other files, where
     its own ``triggers`` would not wake it (see `Rule.reached`). ``options`` are what a user may decide; a visit asks
     `Context.option`. ``observed`` is the level of the runtime half, where a rule has both halves and they differ:
-    what a real step has shown weighs more than what the text suggests.
+    what a real step has shown weighs more than what the text suggests. ``confirmed_by`` are the codes of other rules
+    whose runtime halves confirm or clear what this one suspects in the text.
     """
 
     code: str
@@ -77,6 +78,7 @@ class Meta:
     project_triggers: Triggers = ()
     options: tuple[Option, ...] = ()
     observed: Severity | None = None
+    confirmed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

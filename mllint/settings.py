@@ -20,6 +20,7 @@ from mllint.settings_values import (
     Paths,
     Patterns,
     PerFile,
+    ProbeTable,
     RuleOptions,
     Selectors,
     anchored,
@@ -71,6 +72,7 @@ class Settings:
     extend_safe_fixes: Selectors = ()
     extend_unsafe_fixes: Selectors = ()
     options: RuleOptions = ()
+    probe: ProbeTable = ()
     baseline: str = ""
     fail_on: FailOn = "warning"
     exclude: Patterns = DEFAULT_EXCLUDE
@@ -111,6 +113,7 @@ class Flags:
     extend_safe_fixes: Selectors | None = None
     extend_unsafe_fixes: Selectors | None = None
     options: RuleOptions | None = None
+    probe: ProbeTable | None = None
     baseline: str | None = None
     fail_on: FailOn | None = None
     exclude: Patterns | None = None
@@ -128,7 +131,15 @@ class Flags:
 
 
 #: Keys that add to what the layers below say, instead of replacing it.
-ADDING = ("rules", "extend_exclude", "extend_per_file_ignores", "extend_safe_fixes", "extend_unsafe_fixes", "options")
+ADDING = (
+    "rules",
+    "extend_exclude",
+    "extend_per_file_ignores",
+    "extend_safe_fixes",
+    "extend_unsafe_fixes",
+    "options",
+    "probe",
+)
 
 #: Keys of one path, which starts from the folder of the file that has it, or from the current folder.
 _PATHS = ("baseline", "cache_dir")
@@ -153,6 +164,10 @@ def from_table(table: Mapping[str, object], *, config_path: str, root: str, base
         if values.get(name):
             values[name] = path_from(values[name], root)
     beside = posixpath.dirname(config_path)  # also for a file of ``--config``, whose patterns start elsewhere
+    if "probe" in values:
+        from mllint.settings_probe import anchored_target
+
+        values["probe"] = anchored_target(values["probe"], beside)
     values |= {name: tuple(path_from(path, beside) for path in values[name]) for name in _PACKS if name in values}
     below = _settled(base) if base else Settings()
     # No folder for its patterns: they stay as written, and start from the root that the settings have.
@@ -196,6 +211,10 @@ def _from_folder(values: Mapping[str, Any], folder: str) -> dict[str, Any]:
             moved[name] = tuple(anchored(pattern, folder) for pattern in value)
         elif kind == "PerFile":
             moved[name] = anchored_per_file(value, folder)
+        elif kind == "ProbeTable" and value:
+            from mllint.settings_probe import anchored_target
+
+            moved[name] = anchored_target(value, folder)
         elif kind == "Paths":
             moved[name] = tuple(path_from(path, folder) for path in value)
         elif name in _PATHS and value:
@@ -243,6 +262,7 @@ __all__ = [
     "Flags",
     "Layer",
     "PerFile",
+    "ProbeTable",
     "RuleOptions",
     "Settings",
     "flags_from_table",

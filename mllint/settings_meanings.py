@@ -29,6 +29,7 @@ MEANINGS: dict[str, tuple[str, str]] = {
         '["~/work"]',
     ),
     "options": ("Options of single rules, in a table for each rule.", '{ "rule-name" = { depth = 3 } }'),
+    "probe": ("What `mllint probe` runs and how, in a table of its own.", '{ target = "train.py", steps = 5 }'),
     "baseline": (
         "A file of known findings, which are neither shown nor fixed and fail no run.",
         '".mllint-baseline.json"',

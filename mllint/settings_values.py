@@ -81,6 +81,9 @@ PerFile = tuple[tuple[str, Selectors], ...]
 #: Rule, option, value and the place that says so, for each option that somebody decided; a later one wins.
 RuleOptions = tuple[tuple[str, str, "bool | int | float | str | tuple[str, ...]", str], ...]
 
+#: Key of `[tool.mllint.probe]`, value and the place that says so; a later one wins.
+ProbeTable = tuple[tuple[str, "int | str | tuple[str, ...]", str], ...]
+
 _LISTS = ("Selectors", "Patterns", "Paths", "tuple[str, ...]")
 
 
@@ -147,6 +150,10 @@ def checked(key: str, value: object, kind: str, where: str) -> object:
         return _per_file(key, value, where)
     if kind == "RuleOptions":
         return _rule_options(key, value, where)
+    if kind == "ProbeTable":
+        from mllint.settings_probe import probe_table  # only those who have the table pay for it
+
+        return probe_table(key, value, where)
     if kind == "bool":
         if not isinstance(value, bool):
             raise ConfigError(f"{where}: `{key}` must be true or false, not {toml(value)}")

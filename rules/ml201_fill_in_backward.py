@@ -115,6 +115,7 @@ class FillInBackward(Rule):
         project_triggers=(_FORMS, _NUMBERS),
         fix=Safety.UNSAFE,
         project=True,
+        confirmed_by=("ML202", "ML204", "ML217"),
     )
 
     def reached(self, project: Project) -> frozenset[str]:

@@ -13,6 +13,7 @@ from mllint.output.toml_ import toml_value
 from mllint.rule import Meta, Option
 from mllint.settings import KEYS, Layer, Settings
 from mllint.settings_meanings import MEANINGS
+from mllint.settings_probe import DEVICES, PROBE_MEANINGS, ProbeSettings
 from mllint.settings_values import CHOICES
 
 _TYPES = {
@@ -25,7 +26,10 @@ _TYPES = {
     "Patterns": "list of path patterns",
     "PerFile": "table: path pattern -> list of rule selectors",
     "RuleOptions": "table: rule -> table of its options",
+    "ProbeTable": "table",
 }
+
+_PROBE = "tool.mllint.probe"
 
 #: What stands for "not decided" in the fields, said in words of the configuration.
 _DEFAULTS = {"fixable": '["ALL"]'}
@@ -44,13 +48,14 @@ class Key:
 
 
 def known_keys(metas: Iterable[Meta]) -> tuple[Key, ...]:
-    """All keys in the order of the documents, then the options of these rules."""
+    """All keys in the order of the documents, then those of the probe, then the options of these rules."""
     defaults = {entry.name: entry.default for entry in (*fields(Layer), *fields(Settings))}
     found = []
     for name, kind in KEYS.items():
         meaning, example = MEANINGS[name]
         default = defaults[name.replace("-", "_")]
         found.append(Key(name, _type(name, kind), _DEFAULTS.get(name) or _default(kind, default), meaning, example))
+    found += (_of_probe(entry.name, str(entry.type), entry.default) for entry in fields(ProbeSettings))
     return (*found, *(_option(meta, option) for meta in metas for option in meta.options))
 
 
@@ -77,10 +82,14 @@ def as_data(key: Key) -> dict[str, object]:
 
 
 def as_markdown(keys: Sequence[Key]) -> str:
-    """Tables of keys and of options."""
+    """Tables of keys, of the probe's keys and of options."""
     own = [key for key in keys if not key.scope]
-    options = [key for key in keys if key.scope]
+    probe = [key for key in keys if key.scope == _PROBE]
+    options = [key for key in keys if key.scope not in ("", _PROBE)]
     text = _table(own)
+    if probe:
+        text += f"\n## The probe\n\nKeys of `mllint probe`, in the table `[{_PROBE}]`.\n\n"
+        text += _table(probe)
     if options:
         text += "\n## Options of rules\n\n"
         text += "They stand in a table for each rule, by its code or name: `[tool.mllint.options.<rule>]`.\n\n"
@@ -91,7 +100,7 @@ def as_markdown(keys: Sequence[Key]) -> str:
 def _table(keys: Sequence[Key]) -> str:
     rows = ["| key | type | default | meaning | example |", "| --- | --- | --- | --- | --- |"]
     for key in keys:
-        name = key.name.removeprefix("options.")
+        name = key.name.removeprefix("options.").removeprefix("probe.")
         default = f"`{key.default}`" if key.default else "none"
         example = f"`{key.name.rpartition('.')[2]} = {key.example}`" if key.example else ""
         cells = (f"`{name}`", key.type, default, key.meaning, example)
@@ -107,11 +116,18 @@ def _type(name: str, kind: str) -> str:
 
 def _default(kind: str, value: object) -> str:
     """A default as TOML; "" where it means that nothing was decided."""
-    if kind in ("PerFile", "RuleOptions"):
+    if kind in ("PerFile", "RuleOptions", "ProbeTable"):
         return "{}"
     if value is None or value == "":
         return ""
     return toml_value(value)
+
+
+def _of_probe(field: str, kind: str, default: object) -> Key:
+    name = field.replace("_", "-")
+    meaning, example = PROBE_MEANINGS[name]
+    shown = " | ".join(f'"{device}"' for device in DEVICES) if name == "device" else _type("", kind)
+    return Key(f"probe.{name}", shown, _default(kind, default), meaning, example, _PROBE)
 
 
 def _option(meta: Meta, option: Option) -> Key:

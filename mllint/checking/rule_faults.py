@@ -50,6 +50,12 @@ def meta_fault(meta: Meta) -> str:
     fault = _options_fault(meta.options)
     if fault:
         return fault
+    named: object = meta.confirmed_by
+    if not isinstance(named, tuple) or not all(isinstance(code, str) and CODE.fullmatch(code) for code in named):
+        return f"confirmed_by {named!r} must be a tuple of codes"
+    observed: object = meta.observed
+    if observed is not None and not isinstance(observed, Severity):
+        return f"observed {observed!r} must be None or one of `Severity.ERROR`, `Severity.WARNING`, `Severity.INFO`"
     for field in ("triggers", "project_triggers"):
         if not _are_triggers(getattr(meta, field)):
             return f'{field} must be groups of phrases, as in `(("torch.save",), ("open", "write"))`: tuples in a tuple'

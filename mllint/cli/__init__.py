@@ -18,6 +18,7 @@ from mllint import __version__
 #: Each command and the module that holds it; imported on first use, so ``check`` pays for ``check`` alone.
 _COMMANDS = {
     "check": "mllint.cli.check",
+    "probe": "mllint.cli.probe",
     "rule": "mllint.cli.about",
     "linter": "mllint.cli.about",
     "clean": "mllint.cli.about",

@@ -6,7 +6,7 @@ May not: act on a flag.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -241,6 +241,19 @@ def check_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_CHECK):
         gathered = option(gathered)
     return gathered
+
+
+def check_parameters(names: Iterable[str]) -> list[click.Parameter]:
+    """Some flags of ``check``, by the names of their values, for commands that have them too."""
+
+    def nothing() -> None:
+        """Carries the parameters."""
+
+    holder: Any = nothing
+    for option in reversed(_CHECK):
+        holder = option(holder)
+    known: dict[str | None, click.Parameter] = {each.name: each for each in holder.__click_params__}
+    return [known[name] for name in names]
 
 
 def home_folder() -> str:

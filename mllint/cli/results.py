@@ -86,12 +86,12 @@ def report_result(tally: Tally, settings: Settings, options: CheckOptions, to_st
     for note in [] if options.quiet else [*_silenced(tally, options), *tally.notes]:
         click.echo(note, err=True)
     if options.diff:
-        _write("".join(tally.diffs), options)
+        write("".join(tally.diffs), options)
         if not options.quiet:
             text = f"Would fix {counted(tally.fixes, 'finding')}." if tally.fixes else "No fixes to apply."
             click.echo(text, err=True)
     elif not options.fix_only:
-        _write(_findings(tally, settings, options), options, to_stderr)
+        write(_findings(tally, settings, options), options, to_stderr)
     elif tally.fixes and not options.quiet:
         click.echo(f"Fixed {counted(tally.fixes, 'finding')}.", err=to_stderr)
     return _exit_code(tally, settings, options)
@@ -167,10 +167,11 @@ def nothing_to_check(paths: Sequence[str], settings: Settings, options: CheckOpt
         names = ", ".join(f"`{path}`" for path in paths) or "the current folder"
         click.echo(f"warning: no files to check under {names}", err=True)
     if settings.output_format in MACHINE_FORMATS:
-        _write(render(settings.output_format, (), output_options(settings, options)), options)
+        write(render(settings.output_format, (), output_options(settings, options)), options)
 
 
-def _write(text: str, options: CheckOptions, to_stderr: bool = False) -> None:
+def write(text: str, options: CheckOptions, to_stderr: bool = False) -> None:
+    """Put the findings where the user wants them. Raises ConfigError where a file cannot be written."""
     if not options.output_file:
         click.echo(text, nl=False, color=True, err=to_stderr)
         return
@@ -181,4 +182,4 @@ def _write(text: str, options: CheckOptions, to_stderr: bool = False) -> None:
         raise ConfigError(f"{options.output_file}: cannot be written: {error.strerror}") from error
 
 
-__all__ = ["Tally", "nothing_to_check", "output_options", "report_result"]
+__all__ = ["Tally", "nothing_to_check", "output_options", "report_result", "write"]

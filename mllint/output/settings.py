@@ -33,6 +33,8 @@ def _line(name: str, settings: Settings) -> str:
     value = getattr(settings, field)
     if KEYS[name] == "PerFile":
         value = dict(value)
+    elif KEYS[name] == "ProbeTable":
+        value = {key.replace("_", "-"): told for key, told, _ in value}
     elif KEYS[name] == "RuleOptions":
         tables: dict[str, dict[str, object]] = {}
         for rule, option, told, _ in value:

@@ -5,17 +5,21 @@ May not: read files, run a model, or import torch; a stored trace is judged the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from mllint.checking.faults import crash
 from mllint.checking.report import Report
 from mllint.checking.ruleset import RuleSet
+from mllint.checking.select import Selection, selection
 from mllint.checking.suppress import apply as apply_suppressions
 from mllint.diagnostic import Diagnostic, Place, Related, Severity, fitting
 from mllint.probe.site import Site
 from mllint.probe.trace import Trace
 from mllint.reading.source import Source
 from mllint.rule import OptionValue, Rule, reads_traces
+from mllint.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -73,19 +77,32 @@ class Judging:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``reports`` are what counts, by file; ``notes`` are the observations at level info, which nobody asked for but the
-    report page shows. ``failed`` names the checks that led to a finding."""
+    report page shows."""
 
     reports: tuple[Report, ...]
     notes: tuple[Diagnostic, ...]
 
 
-def judge(trace: Trace, rules: RuleSet, sources: Mapping[str, Source], *, ignore_noqa: bool = False) -> Verdict:
-    """Everything that the rules see in a trace, suppressions of the files applied."""
+def observing(settings: Settings, rules: Sequence[Rule], cwd: str = "") -> Selection:
+    """What some settings turn on, by the levels of the runtime halves. Observations at level info are made as well: they
+    are notes unless the settings ask for that level. Raises UnknownSelector or ConfigError."""
+    metas = [replace(rule.meta, severity=rule.meta.observed or rule.meta.severity) for rule in rules]
+    chosen = selection(settings, metas, cwd)
+    noted = selection(replace(settings, preview=True), metas, cwd).codes
+    info = frozenset(rule.meta.code for rule in rules if reads_traces(rule))
+    return replace(chosen, codes=chosen.codes | (noted & info))
+
+
+def judge(
+    trace: Trace, rules: RuleSet, sources: Mapping[str, Source], *, ignore_noqa: bool = False, root: str = ""
+) -> Verdict:
+    """Everything that the rules see in a trace, suppressions of the files and ``per-file-ignores`` applied. ``root`` is the
+    folder that the trace's relative paths start from."""
     found: list[Diagnostic] = []
     for rule in rules.active:
         if reads_traces(rule):
-            ctx = Judging(rule, trace, sources, rules.options.get(rule.meta.code, {}))
-            found += (replace(one, why=one.why or rules.whys[one.code]) for one in rule.judge(trace, ctx))
+            found += _judged(rule, trace, rules, sources)
+    found = [one for one in found if one.code not in rules.selection.off(posixpath.join(root, one.path))]
     noted = [one for one in found if one.severity is Severity.INFO and one.code not in rules.selection.with_info]
     counted = sorted({one for one in found if one not in noted}, key=lambda one: one.sort_key)
     reports = []
@@ -97,5 +114,16 @@ def judge(trace: Trace, rules: RuleSet, sources: Mapping[str, Source], *, ignore
                 source, own, active=frozenset(), unused=None, ignore_noqa=ignore_noqa, names=rules.names
             )
             own = sorted(kept, key=lambda one: one.sort_key)
-        reports.append(Report(path, tuple(own), source, suppressed))
+        reports.append(Report(path, tuple(own), source, suppressed, any(one.code == "ML002" for one in own)))
     return Verdict(tuple(reports), tuple(noted))
+
+
+def _judged(rule: Rule, trace: Trace, rules: RuleSet, sources: Mapping[str, Source]) -> list[Diagnostic]:
+    """What one rule sees. A rule that raises is ML002, and the others go on: a run of minutes is not lost for it."""
+    ctx = Judging(rule, trace, sources, rules.options.get(rule.meta.code, {}))
+    try:
+        return [replace(one, why=one.why or rules.whys[one.code]) for one in rule.judge(trace, ctx)]
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # somebody's plug-in
+        path = trace.entry.path if trace.entry else trace.target.partition(":")[0]
+        source = sources.get(path) or Source(path, "python", b"")
+        return [crash(source, rules, f"rule `{rule.meta.code}`", error)]

@@ -11,9 +11,11 @@ from mllint.diagnostic import Severity
 from mllint.probe.check import all_checks
 from mllint.probe.judge import Verdict
 from mllint.probe.page.findings import findings
+from mllint.probe.page.flow import flow
 from mllint.probe.page.html import count, duration, element, table, text
 from mllint.probe.page.style import STYLE
 from mllint.probe.page.timeline import timeline
+from mllint.probe.page.tree import tree
 from mllint.probe.trace import CheckRun, Trace
 from mllint.reading.source import Source
 
@@ -34,6 +36,8 @@ def render(
         _interruption(trace),
         findings(verdict, sources),
         _suspicions(suspicions),
+        flow(trace),
+        tree(trace),
         timeline(trace),
         _checks(trace, verdict),
     )

@@ -95,3 +95,16 @@ def forward_site(kind: type) -> Site | None:
     if code is None or not nearness(code.co_filename):
         return None
     return Site(shown(code.co_filename), code.co_firstlineno, code.co_name)
+
+
+def code_site(function: object) -> Site | None:
+    """Where a function of the user's begins: that of a partial, a method, or below decorators."""
+    while hasattr(function, "func"):  # functools.partial
+        function = function.func
+    try:
+        code = inspect.unwrap(function).__code__ if callable(function) else None  # type: ignore[attr-defined]
+    except (AttributeError, ValueError):
+        return None
+    if code is None or not nearness(code.co_filename):
+        return None
+    return Site(shown(code.co_filename), code.co_firstlineno, code.co_name)

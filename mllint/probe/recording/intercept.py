@@ -46,28 +46,28 @@ def backward_roots(*, retain: bool = True) -> Iterator[list[torch.Tensor]]:
 
 @contextmanager
 def optimizers_held(known: Iterable[torch.optim.Optimizer] = ()) -> Iterator[None]:
-    """No optimizer changes a parameter inside: ``step`` of every torch optimizer does nothing."""
-    from torch.optim import Optimizer
-
-    kinds = {kind for kind in _subclasses(Optimizer) if "step" in vars(kind)}
-    kinds |= {kind for each in known for kind in type(each).__mro__ if "step" in vars(kind)}
-    before = {kind: vars(kind)["step"] for kind in kinds}
-    own = [
-        (each, vars(each).pop("step")) for each in known if "step" in vars(each)
-    ]  # schedulers wrap `step` on instances
-    for kind in kinds:
-        kind.step = _nothing
+    """No optimizer changes a parameter inside: ``step`` of every torch optimizer does nothing, nor do the halves into which
+    some cut it (``first_step`` and ``second_step`` of SAM)."""
+    held = [
+        (kind, name, vars(kind)[name])
+        for kind in {*_subclasses(torch.optim.Optimizer), *(kind for each in known for kind in type(each).__mro__)}
+        for name in vars(kind)
+        if name == "step" or (name.endswith("_step") and name[0] != "_" and not kind.__module__.startswith("torch."))
+    ]
+    own = [(each, vars(each).pop("step")) for each in known if "step" in vars(each)]  # schedulers wrap it on instances
+    for kind, name, _ in held:
+        setattr(kind, name, _nothing)
     try:
         yield
     finally:
-        for kind, step in before.items():
-            kind.step = step
+        for kind, name, method in held:
+            setattr(kind, name, method)
         for each, step in own:
             vars(each)["step"] = step
 
 
-def _nothing(optimizer: Any, closure: Callable[[], Any] | None = None, *args: Any, **kwargs: Any) -> Any:
-    return None if closure is None else closure()
+def _nothing(optimizer: Any, closure: Any = None, *args: Any, **kwargs: Any) -> Any:
+    return closure() if callable(closure) else None
 
 
 def _subclasses(kind: Any) -> Iterator[Any]:

@@ -8,19 +8,24 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_map
 
 from mllint.probe.recording.construction import Made
 from mllint.probe.recording.entry import Entry, batches_of
+from mllint.probe.recording.holdings import held_by
 from mllint.probe.recording.intercept import backward_roots, optimizers_held, wants_model
+from mllint.probe.recording.leaves import own
 from mllint.probe.recording.skip import Skip
 from mllint.probe.recording.state import Snapshot, random_state, restore_random, seed_everything
+from mllint.probe.recording.values import KeptTensor
 from mllint.probe.site import Site
 
 #: The seed of the first batch; the others follow.
@@ -29,7 +34,8 @@ SEED = 1234
 
 @dataclass
 class Run:
-    """One loaded target. ``steps`` is how many training steps the user allows, ``deadline`` a value of `time.monotonic`."""
+    """One loaded target. ``steps`` is how many training steps the user allows, ``deadline`` a value of `time.monotonic`,
+    ``shared`` what recorders have read for each other (`survey`)."""
 
     entry: Entry
     made: Made = field(default_factory=Made)
@@ -38,6 +44,7 @@ class Run:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     deadline: float = float("inf")
     reload: Callable[[], Entry] | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
     _batches: list[Any] = field(default_factory=list)
 
     @property
@@ -61,8 +68,18 @@ class Run:
         if number >= len(self._batches):
             wanted = max(number + 1, 3)
             if len(self._batches) < wanted:
-                self._batches = batches_of(self.entry.batches, wanted)
+                self._batches = self._read(wanted)
         return cloned(self._batches[number % len(self._batches)])
+
+    def read_so_far(self) -> list[Any]:
+        """The batches that steps have asked for until now, as they were read."""
+        return list(self._batches)
+
+    def _read(self, wanted: int) -> list[Any]:
+        told = self.entry.batches
+        if self._batches and isinstance(told, Iterator):  # can be read only once
+            return [*self._batches, *islice(told, wanted - len(self._batches))]
+        return batches_of(told, wanted)
 
     # ---- the objective
 
@@ -147,9 +164,21 @@ class Run:
 
     def snapshot(self) -> Snapshot:
         """The state of everything that a step changes."""
+        return Snapshot(self.roots())
+
+    def roots(self) -> dict[str, Any]:
+        """What the user handed over, by name: all that a step changes hangs on it. Lists of batches are copied anyway."""
         entry = self.entry
-        others = [each for each in (entry.scheduler, entry.scaler) if each is not None]
-        return Snapshot(self.known_modules(), entry.optimizers, others)
+        given: dict[str, Any] = {"model": entry.model}
+        given |= {f"optimizer[{number}]": each for number, each in enumerate(entry.optimizers)}
+        given |= {
+            name: getattr(entry, name) for name in ("scheduler", "scaler", "loss", "step", "validate", "snapshot")
+        }
+        for name in ("batches", "val_batches"):
+            told = getattr(entry, name)
+            if not isinstance(told, (list, tuple)):
+                given[name] = told
+        return {name: value for name, value in given.items() if value is not None}
 
     @contextmanager
     def preserved(self) -> Iterator[None]:
@@ -171,12 +200,24 @@ class Run:
             restore_random(before)
 
     def known_modules(self) -> list[nn.Module]:
-        """The model, and the modules that the user's functions hold in closures, partials or as their owner (a teacher)."""
-        found: dict[int, nn.Module] = {id(self.model): self.model}
-        for function in (self.entry.loss, self.entry.step, self.entry.validate):
-            for module in held_modules(function):
-                found.setdefault(id(module), module)
-        return list(found.values())
+        """The model, and the outermost modules beside it that the user's functions hold (a teacher, a discriminator)."""
+        found, inner = [self.model], {id(module) for module in self.model.modules()}
+        held = [thing for _, thing in held_by(self.roots()) if isinstance(thing, nn.Module) and id(thing) not in inner]
+        below = {id(module) for root in held for module in root.modules() if module is not root}
+        return found + [module for module in held if id(module) not in below]
+
+    def materialise(self) -> None:
+        """Let lazy modules see the first batch: before that they have no parameters to look at. What was there stays."""
+        tensors = [*self.model.parameters(), *self.model.buffers()]
+        if not any(is_lazy(tensor) for tensor in tensors):
+            return
+        before = [KeptTensor.of(tensor) for tensor in tensors if not is_lazy(tensor)]
+        with suppress(Exception):  # the user's code; the first plain step raises it again, where it is reported
+            self.loss(self.batch(0))
+        self.clear_gradients()
+        with torch.no_grad():
+            for kept in before:
+                kept.restore()
 
     # ---- copies
 
@@ -197,8 +238,8 @@ class Run:
 
 
 def cloned(batch: Any) -> Any:
-    """A batch with tensors of its own (detached), its shape of lists and dicts kept."""
-    return tree_map(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, batch)
+    """A batch with tensors of its own (detached), of whatever containers it is made."""
+    return own(batch)
 
 
 def floats_as(batch: Any, dtype: torch.dtype) -> Any:
@@ -220,24 +261,6 @@ def scalar(told: Any) -> torch.Tensor:
         elif isinstance(told, (tuple, list)) and told:
             told = told[0]
     raise TypeError(f"the loss must be a tensor, not {type(told).__name__}")
-
-
-def held_modules(function: Any) -> list[nn.Module]:
-    """Modules that a function holds: in its closure, as its owner, in a partial, and as globals that it reads."""
-    found: list[Any] = []
-    while hasattr(function, "func"):  # functools.partial
-        found += [*function.args, *function.keywords.values()]
-        function = function.func
-    found += [getattr(function, "__self__", None)]
-    function = getattr(function, "__func__", function)
-    for cell in getattr(function, "__closure__", None) or ():
-        try:
-            found.append(cell.cell_contents)
-        except ValueError:  # not bound yet
-            continue
-    code, names = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    found += [names[name] for name in getattr(code, "co_names", ()) if name in names]
-    return [each for each in found if isinstance(each, nn.Module)]
 
 
 def first_line(error: BaseException) -> str:

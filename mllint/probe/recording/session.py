@@ -28,11 +28,14 @@ PLAIN_STEPS = 3
 
 def record(run: Run, checks: Iterable[Check], tell: Callable[[str, Any], None] = lambda kind, part: None) -> Trace:
     """The trace of one target. ``tell(kind, part)`` hears every part as soon as it is there, so that the death of this
-    process loses only the check at work: ("started", name), ("check", CheckRun), (stem, measurement), ("trace", Trace)."""
+    process loses only the check at work: ("step", loss), ("started", name), ("check", CheckRun), (stem, measurement),
+    ("trace", Trace)."""
+    run.materialise()
     before = run.snapshot()
     trace_parts: dict[str, Any] = {"device": str(run.device), "environment": environment(), "facts": run.entry.facts}
     trace_parts |= {"modules": module_facts(run), "parameters": parameter_facts(run)}
-    failure, seconds, losses = _plain_steps(run)
+    tell("trace", Trace(**trace_parts))
+    failure, seconds, losses = _plain_steps(run, tell)
     before.restore()
     trace_parts |= {"steps": len(losses), "losses": tuple(losses), "plain_step": median(seconds) if seconds else 0.0}
     tell("trace", Trace(**trace_parts, failure=failure))
@@ -42,7 +45,8 @@ def record(run: Run, checks: Iterable[Check], tell: Callable[[str, Any], None] =
         if failure is not None and not losses and not check.explains:
             continue
         tell("started", check.name)
-        outcome, measured = _measure(run, check)
+        short = _too_short(run, check, trace_parts["plain_step"])
+        outcome, measured = (short, None) if short else _measure(run, check)
         before.restore()
         runs.append(outcome)
         if measured is not None:
@@ -60,16 +64,17 @@ def record(run: Run, checks: Iterable[Check], tell: Callable[[str, Any], None] =
     return trace
 
 
-def _plain_steps(run: Run) -> tuple[Failure | None, list[float], list[float]]:
+def _plain_steps(run: Run, tell: Callable[[str, Any], None]) -> tuple[Failure | None, list[float], list[float]]:
     seconds: list[float] = []
     losses: list[float] = []
     for number in range(PLAIN_STEPS):
         started = time.perf_counter()
         try:
             losses.append(run.step(number))
-        except Exception as error:  # noqa: BLE001  # the user's code: whatever it raises is a fact about it
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the user's code: what it raises is a fact about it
             return failure_of(error), seconds, losses
         seconds.append(time.perf_counter() - started)
+        tell("step", losses[-1])
     return None, seconds, losses
 
 
@@ -77,6 +82,15 @@ def failure_of(error: BaseException, during: str = "") -> Failure:
     """An exception of the user's code as plain data, its frames cut to theirs."""
     text = "".join(traceback.format_exception_only(type(error), error)).strip()
     return Failure("raised", first_line(error), during, traceback_sites(error.__traceback__), text)
+
+
+def _too_short(run: Run, check: Check, plain_step: float) -> CheckRun | None:
+    """A check that would not end in the time that is left is not begun: better to say so than to be cut off in it."""
+    needed, left = check.budget * plain_step, run.seconds_left
+    if needed <= left:
+        return None
+    reason = f"it would take about {needed:.0f} s, and {max(left, 0):.0f} s of the time limit are left"
+    return CheckRun(check.name, "skipped", reason)
 
 
 def _measure(run: Run, check: Check) -> tuple[CheckRun, Any]:
@@ -88,7 +102,7 @@ def _measure(run: Run, check: Check) -> tuple[CheckRun, Any]:
         outcome = CheckRun(check.name, "measured", "", time.perf_counter() - started)
     except Skip as skip:
         outcome = CheckRun(check.name, "skipped", str(skip), time.perf_counter() - started)
-    except Exception as error:  # noqa: BLE001  # the boundary to recorders: one that crashes is an entry in the trace
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary to recorders: a crash is an entry in the trace
         where = traceback.extract_tb(error.__traceback__)[-1]
         reason = f"{first_line(error)} ({where.name}, line {where.lineno})"
         outcome = CheckRun(check.name, "crashed", reason, time.perf_counter() - started)

@@ -1,94 +1,88 @@
 """A snapshot of everything that a training step changes, put back bit for bit.
 
-Parameters keep their identity: values are copied into the tensors that were there. May not: know why it is taken.
+What the user's objects hold is walked (`holdings.py`); tensors and containers keep their identity: values are copied into the
+tensors that were there. May not: know why it is taken.
 """
 
 from __future__ import annotations
 
-import copy
 import random
+import re
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+import types
+from collections import OrderedDict, deque
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
-#: Attributes of a module that are put back: what a forward may count or remember in plain Python.
-_PLAIN = (bool, int, float, str, type(None), torch.Tensor)
+from mllint.probe.recording.holdings import bindings, entered, held_by, is_array, is_numpy_generator, slots, users_own
+from mllint.probe.recording.values import KeptTensor, same_values
 
-
-@dataclass(frozen=True)
-class _Tensor:
-    """A tensor as it was: the object, the storage it showed, the values."""
-
-    tensor: torch.Tensor
-    data: torch.Tensor
-    values: torch.Tensor
-    gradient: torch.Tensor | None
-    gradient_values: torch.Tensor | None
-    requires_grad: bool
+#: Bytes of tensors and arrays outside modules and optimizers that are copied: data sets are neither small nor changed.
+_FOREIGN_BYTES = 64 << 20
+_MISSING = object()
 
 
 class Snapshot:
-    """The state of modules, optimizers, scheduler, scaler and random generators at one moment."""
+    """The state of everything that the roots hold, and of the random generators, at one moment."""
 
-    def __init__(
-        self, modules: Iterable[nn.Module], optimizers: Iterable[Any] = (), others: Iterable[Any] = ()
-    ) -> None:
-        """``others`` have ``state_dict`` and ``load_state_dict`` (schedulers, scalers)."""
-        self._modules = [inner for module in modules for inner in module.modules()]
-        self._tensors = {name: _kept(tensor) for name, tensor in _tensors_of(self._modules)}
-        self._registers = [(module, dict(module._parameters), dict(module._buffers)) for module in self._modules]
-        self._modes = [(module, module.training) for module in self._modules]
-        self._plain = [(module, _plain_of(module)) for module in self._modules]
-        self._optimizers = [(each, _optimizer_state(each)) for each in optimizers]
-        self._others = [(each, copy.deepcopy(each.state_dict())) for each in others if hasattr(each, "state_dict")]
+    def __init__(self, roots: Mapping[str, Any]) -> None:
+        """``roots``: name -> object (the model, optimizers, the user's functions)."""
+        self._tensors: list[tuple[str, KeptTensor]] = []
+        self._contents: list[tuple[str, Any, Any]] = []
+        self._bound: list[tuple[dict[str, Any], str, Any]] = []
+        self._kinds: list[tuple[str, Any, type]] = []
         self._random = random_state()
+        left = _FOREIGN_BYTES
+        for name, thing in held_by(roots):
+            if isinstance(thing, torch.Tensor):
+                owned = isinstance(thing, nn.Parameter) or "._buffers[" in name or ".state[" in name
+                left -= 0 if owned else size(thing)
+                if owned or left >= 0:
+                    self._tensors.append((name, KeptTensor.of(thing)))
+            elif isinstance(thing, types.FunctionType):
+                self._bound += [
+                    (space, key, space.get(key, _MISSING)) for space, names in bindings(thing) for key in names
+                ]
+            else:
+                left -= thing.nbytes if is_array(thing) else 0
+                content = _content(thing) if left >= 0 or not is_array(thing) else None
+                if content is not None:
+                    self._contents.append((name, thing, content))
+            if isinstance(thing, nn.Module):
+                self._kinds.append((name, thing, type(thing)))
 
     def restore(self) -> None:
-        """Put everything back."""
+        """Put everything back; what is as it was is not touched."""
+        for _, thing, kind in self._kinds:
+            if type(thing) is not kind:
+                thing.__class__ = kind
+        for _, thing, content in self._contents:
+            if not _is_as(thing, content):
+                _put_back(thing, content)
+        for space, key, value in self._bound:
+            if space.get(key, _MISSING) is not value:
+                space.pop(key) if value is _MISSING else space.__setitem__(key, value)
         with torch.no_grad():
-            for module, parameters, buffers in self._registers:
-                _replace(module._parameters, parameters)
-                _replace(module._buffers, buffers)
-            for kept in self._tensors.values():
-                kept.tensor.data = kept.data
-                if not _same(kept.data, kept.values):
-                    kept.data.copy_(kept.values)
-                if kept.tensor.requires_grad != kept.requires_grad:
-                    kept.tensor.requires_grad_(kept.requires_grad)
-                kept.tensor.grad = kept.gradient
-                if kept.gradient is not None and kept.gradient_values is not None:
-                    kept.gradient.copy_(kept.gradient_values)
-        for module, training in self._modes:
-            module.training = training
-        for module, plain in self._plain:
-            _restore_plain(module, plain)
-        for optimizer, (groups, state) in self._optimizers:
-            _restore_optimizer(optimizer, groups, state)
-        for other, told in self._others:
-            other.load_state_dict(copy.deepcopy(told))
+            for _, kept in self._tensors:
+                kept.restore()
         restore_random(self._random)
 
     def differences(self) -> tuple[str, ...]:
         """What is not as it was, by name; empty after `restore`."""
-        found = [f"parameter or buffer {name}" for name, kept in self._tensors.items() if not _unchanged(kept)]
-        found += [f"mode of {type(module).__name__}" for module, mode in self._modes if module.training != mode]
-        for optimizer, (groups, state) in self._optimizers:
-            if not (_equal(_groups(optimizer), groups) and _equal(dict(optimizer.state), state)):
-                found.append(f"state of {type(optimizer).__name__}")
-        for other, told in self._others:
-            if not _equal(other.state_dict(), told):
-                found.append(f"state of {type(other).__name__}")
+        found = [name for name, kept in self._tensors if not kept.unchanged()]
+        found += [name for name, thing, content in self._contents if not _is_as(thing, content)]
+        found += [key for space, key, value in self._bound if space.get(key, _MISSING) is not value]
+        found += [f"class of {name}" for name, thing, kind in self._kinds if type(thing) is not kind]
         if not _equal(random_state(), self._random):
             found.append("random generators")
-        return tuple(found)
+        return tuple(dict.fromkeys(_readable(name) for name in found))
 
 
 def random_state() -> dict[str, Any]:
-    """The state of every random generator that training code uses."""
+    """The state of every random generator that training code uses without naming one."""
     state: dict[str, Any] = {"python": random.getstate(), "torch": torch.get_rng_state()}
     numpy = sys.modules.get("numpy")
     if numpy is not None:
@@ -109,7 +103,7 @@ def restore_random(state: dict[str, Any]) -> None:
 
 
 def seed_everything(seed: int) -> None:
-    """Set every random generator that training code uses."""
+    """Set every random generator that training code uses without naming one."""
     random.seed(seed)
     torch.manual_seed(seed)
     numpy = sys.modules.get("numpy")
@@ -117,109 +111,124 @@ def seed_everything(seed: int) -> None:
         numpy.random.seed(seed % 2**32)
 
 
-def _tensors_of(modules: Iterable[nn.Module]) -> Iterator[tuple[str, torch.Tensor]]:
-    seen: set[int] = set()
-    for position, module in enumerate(modules):
-        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            if tensor is not None and id(tensor) not in seen:
-                seen.add(id(tensor))
-                yield f"{name} of {type(module).__name__} ({position})", tensor
+def size(tensor: torch.Tensor) -> int:
+    """Bytes of a tensor's values, 0 where it has none of its own."""
+    return tensor.numel() * tensor.element_size() if tensor.layout == torch.strided else 0
 
 
-def _kept(tensor: torch.Tensor) -> _Tensor:
-    gradient = tensor.grad if tensor.is_leaf else None
-    return _Tensor(
-        tensor,
-        tensor.data,
-        tensor.detach().clone(),
-        gradient,
-        None if gradient is None else gradient.detach().clone(),
-        tensor.requires_grad,
+def _readable(name: str) -> str:
+    """``model._modules['0']._parameters['weight']`` as ``model.0.weight``."""
+    return re.sub(r"\._(?:modules|parameters|buffers)\['([^']*)'\]", r".\1", name)
+
+
+def _content(thing: Any) -> Any:
+    """What is inside now, as a value of its own; None for what has no content that a step could change."""
+    if isinstance(thing, dict):
+        return dict(thing)
+    if isinstance(thing, (list, deque)):
+        return list(thing)
+    if isinstance(thing, set):
+        return set(thing)
+    if isinstance(thing, types.CellType):
+        return (_cell(thing),)
+    if isinstance(thing, torch.Generator):
+        return thing.get_state()
+    if isinstance(thing, random.Random):
+        return thing.getstate()
+    if is_array(thing):
+        return thing.copy()
+    if is_numpy_generator(thing):
+        return _bits_of(thing).state
+    if isinstance(thing, type):
+        plain = (int, float, str, bool, type(None), torch.Tensor, list, dict, tuple, set)
+        return (
+            {k: v for k, v in vars(thing).items() if k[:2] != "__" and isinstance(v, plain)}
+            if users_own(thing)
+            else None
+        )
+    kind: Any = type(thing)
+    return (slots(thing) or None) if entered(kind) else None
+
+
+def _put_back(thing: Any, content: Any) -> None:
+    if isinstance(thing, dict):
+        _refill(thing, content)
+    elif isinstance(thing, list):
+        thing[:] = content
+    elif isinstance(thing, (deque, set)):
+        thing.clear()
+        thing.extend(content) if isinstance(thing, deque) else thing.update(content)
+    elif isinstance(thing, types.CellType):
+        if content[0] is _MISSING:
+            del thing.cell_contents
+        else:
+            thing.cell_contents = content[0]
+    elif isinstance(thing, torch.Generator):
+        thing.set_state(content)
+    elif isinstance(thing, random.Random):
+        thing.setstate(content)
+    elif is_array(thing):
+        thing[...] = content
+    elif is_numpy_generator(thing):
+        _bits_of(thing).state = content
+    elif isinstance(thing, type):
+        for key in [key for key in _content(thing) if key not in content]:
+            delattr(thing, key)
+        for key, value in content.items():
+            setattr(thing, key, value)
+    else:
+        for key in [key for key in slots(thing) if key not in content]:
+            object.__delattr__(thing, key)
+        for key, value in content.items():
+            object.__setattr__(thing, key, value)
+
+
+def _is_as(thing: Any, content: Any) -> bool:
+    """Is inside what was inside? Elements by identity: their own content has been kept for itself."""
+    now = _content(thing)
+    if isinstance(content, dict) and isinstance(now, dict) and not is_numpy_generator(thing):
+        return _same_keys(now, content) and all(now[key] is content[key] for key in content)
+    if isinstance(content, (list, tuple)) and isinstance(now, (list, tuple)) and not isinstance(thing, random.Random):
+        return len(now) == len(content) and all(a is b for a, b in zip(now, content, strict=True))
+    return _equal(now, content)
+
+
+def _refill(thing: dict[Any, Any], content: dict[Any, Any]) -> None:
+    """Through the plain type: a subclass may do anything when an item is set."""
+    plain: Any = OrderedDict if isinstance(thing, OrderedDict) else dict
+    if not _same_keys(thing, content):
+        plain.clear(thing)
+    for key, value in content.items():
+        plain.__setitem__(thing, key, value)
+
+
+def _same_keys(first: dict[Any, Any], second: dict[Any, Any]) -> bool:
+    """In the same order. Tensors are keys of an optimizer's state, and their `==` is no answer."""
+    pairs = zip(first, second, strict=False)
+    return len(first) == len(second) and all(
+        a is b or (not isinstance(a, torch.Tensor) and not isinstance(b, torch.Tensor) and a == b) for a, b in pairs
     )
 
 
-def _unchanged(kept: _Tensor) -> bool:
-    gradient = kept.tensor.grad if kept.tensor.is_leaf else None
-    if (gradient is None) != (kept.gradient is None) or kept.tensor.requires_grad != kept.requires_grad:
-        return False
-    if gradient is not None and not _same(gradient, kept.gradient_values):
-        return False
-    return _same(kept.tensor.detach(), kept.values)
+def _cell(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not bound yet
+        return _MISSING
 
 
-def _replace(register: dict[str, Any], wanted: dict[str, Any]) -> None:
-    if list(register) != list(wanted) or any(register[name] is not wanted[name] for name in wanted):
-        register.clear()
-        register.update(wanted)
-
-
-def _plain_of(module: nn.Module) -> dict[str, Any]:
-    return {
-        name: value.detach().clone() if isinstance(value, torch.Tensor) else value
-        for name, value in vars(module).items()
-        if name != "training" and isinstance(value, _PLAIN)
-    }
-
-
-def _restore_plain(module: nn.Module, plain: dict[str, Any]) -> None:
-    for name, value in plain.items():
-        now = vars(module).get(name)
-        if isinstance(value, torch.Tensor):
-            if not (isinstance(now, torch.Tensor) and _same(now.detach(), value)):
-                vars(module)[name] = value
-        elif now is not value:
-            vars(module)[name] = value
-    for name in [name for name, now in vars(module).items() if isinstance(now, _PLAIN) and name not in plain]:
-        if name != "training":
-            del vars(module)[name]
-
-
-def _groups(optimizer: Any) -> list[dict[str, Any]]:
-    return [{**group, "params": [id(each) for each in group["params"]]} for group in optimizer.param_groups]
-
-
-def _optimizer_state(optimizer: Any) -> tuple[list[dict[str, Any]], dict[Any, Any]]:
-    groups = [{**copy.deepcopy({k: v for k, v in group.items() if k != "params"})} for group in optimizer.param_groups]
-    for group, now in zip(groups, optimizer.param_groups, strict=True):
-        group["params"] = [id(each) for each in now["params"]]
-    state = {key: copy.deepcopy(value) for key, value in optimizer.state.items()}
-    return groups, state
-
-
-def _restore_optimizer(optimizer: Any, groups: list[dict[str, Any]], state: dict[Any, Any]) -> None:
-    for group, told in zip(optimizer.param_groups, groups, strict=False):
-        for key in [key for key in group if key not in told]:
-            del group[key]
-        group.update(copy.deepcopy({key: value for key, value in told.items() if key != "params"}))
-    optimizer.state.clear()
-    for key, value in state.items():
-        optimizer.state[key] = copy.deepcopy(value)
-
-
-def _same(first: torch.Tensor, second: torch.Tensor | None) -> bool:
-    """Bit for bit: not-a-number is equal to itself."""
-    if second is None or first.shape != second.shape or first.dtype != second.dtype or first.device != second.device:
-        return False
-    if first.layout != torch.strided or first.is_complex() or first.is_quantized:
-        return (
-            bool((first == second).all())
-            if first.layout == torch.strided
-            else _same(first.to_dense(), second.to_dense())
-        )
-    return torch.equal(first, second) or torch.equal(_bits(first), _bits(second))
-
-
-def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.contiguous().reshape(-1).view(torch.uint8)
+def _bits_of(generator: Any) -> Any:
+    found = getattr(generator, "bit_generator", None)
+    return found if found is not None else generator._bit_generator
 
 
 def _equal(first: Any, second: Any) -> bool:
     if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
-        return _same(first.detach(), second.detach())
+        return same_values(first, second)
     if isinstance(first, dict) and isinstance(second, dict):
         return first.keys() == second.keys() and all(_equal(first[key], second[key]) for key in first)
     if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
         return len(first) == len(second) and all(_equal(a, b) for a, b in zip(first, second, strict=True))
-    if type(first).__module__ == "numpy" and hasattr(first, "tobytes"):
+    if hasattr(first, "tobytes"):  # an array of numpy, or one of its scalars
         return type(first) is type(second) and bool(first.tobytes() == second.tobytes())
     return bool(first == second)

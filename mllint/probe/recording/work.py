@@ -13,7 +13,8 @@ import torch
 
 from mllint.probe.check import all_checks
 from mllint.probe.recording.construction import Made, watching
-from mllint.probe.recording.discover import Found, find
+from mllint.probe.recording.discover.found import Found
+from mllint.probe.recording.discover.search import find
 from mllint.probe.recording.entry import Entry, EntryError, entry_from
 from mllint.probe.recording.load import load
 from mllint.probe.recording.run import SEED, Run

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from mllint.probe.recording.discover import declared
+from mllint.probe.recording.discover import declared, examples, huggingface, kernelbench, lightning
 from mllint.probe.recording.discover.found import Found, Place, Unfit
 from mllint.probe.target import Target, TargetError, nothing_found
 
 #: In the order of how much their authors said about themselves. Each has ``WANTED`` and ``find(place)``.
-_KINDS = (declared,)
+_KINDS = (declared, lightning, huggingface, examples, kernelbench)
 
 
 def find(target: Target, module: ModuleType) -> Found:
@@ -25,7 +25,7 @@ def find(target: Target, module: ModuleType) -> Found:
     tried: list[str] = []
     for kind in _KINDS:
         try:
-            found = kind.find(place)
+            found: Found | None = kind.find(place)
         except Unfit as unfit:
             tried.append(str(unfit))
             continue

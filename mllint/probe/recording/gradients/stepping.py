@@ -1,0 +1,72 @@
+"""Optimizers at the moment they step, whoever holds them.
+
+May not: keep an optimizer from stepping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from mllint.probe.recording.run import Run
+
+#: Calls of the target's own step, so that what happens only every few calls is seen: an optimizer every fourth batch,
+#: a generator after five steps of its critic.
+OWN_STEPS = 6
+
+
+@contextmanager
+def watched_steps(
+    before: Callable[[torch.optim.Optimizer], None], after: Callable[[torch.optim.Optimizer], None] = lambda one: None
+) -> Iterator[None]:
+    """While this is open, every step of any optimizer is told before and after."""
+
+    def entering(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        before(optimizer)
+
+    def leaving(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+        after(optimizer)
+
+    handles = [register_optimizer_step_pre_hook(entering), register_optimizer_step_post_hook(leaving)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def parameters_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """Everything that an optimizer holds."""
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def held_names(optimizers: Iterable[torch.optim.Optimizer], names: dict[int, str]) -> set[str]:
+    """The names (by id) of the parameters that some optimizer holds."""
+    return {names[id(each)] for one in optimizers for each in parameters_of(one) if id(each) in names}
+
+
+def seen_in_own_steps(run: Run, names: dict[int, str]) -> tuple[set[str], list[torch.optim.Optimizer]]:
+    """Run the target's own ``step`` a few times: the parameters that had a gradient other than zero at a step of an
+    optimizer or at the end of a call, and the optimizers that stepped. The caller puts everything back."""
+    found: set[str] = set()
+    optimizers: dict[int, torch.optim.Optimizer] = {}
+    parameters = [each for each in run.model.parameters() if id(each) in names]
+
+    def note() -> None:
+        for parameter in parameters:
+            if parameter.grad is not None and bool((parameter.grad != 0).any()):
+                found.add(names[id(parameter)])
+
+    def stepping(optimizer: torch.optim.Optimizer) -> None:
+        optimizers[id(optimizer)] = optimizer
+        note()
+
+    with watched_steps(stepping):
+        for number in range(OWN_STEPS):
+            run.step(number)
+            note()
+    return found, list(optimizers.values())

@@ -1,0 +1,186 @@
+"""Change one sample of a batch, and look at the outputs for the others.
+
+May not: judge what is meant to mix samples, such as a router or minibatch statistics; names are recorded for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from mllint.probe.measured.batch_leak import BatchLeak, Culprit, LeakingCall
+from mllint.probe.recording.axes import (
+    Axis,
+    Effect,
+    batch_dims,
+    batch_size,
+    difference,
+    effect,
+    with_last_sample_twice,
+    with_noise_in,
+    with_sample_copied,
+)
+from mllint.probe.recording.blame import Blame, Changes, blamed
+from mllint.probe.recording.nested import Place, tensors_in
+from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, Replay, model_calls, replaying
+from mllint.probe.recording.input_gradients import gradient_leak
+from mllint.probe.recording.run import Run
+from mllint.probe.recording.skip import Skip
+
+#: A relative change below this needs no culprit: correct models stay under 3e-8, the bound of the rule is above.
+_LOOKED_INTO = 1e-6
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One call, opened to be made again: what it gave, and how its shapes follow its axis (``resized``: the shapes with one
+    sample or position more or less, empty where the model does not take that)."""
+
+    replay: Replay
+    inputs: tuple[Input, ...]
+    dims: dict[Place, int]
+    base: dict[Place, torch.Tensor]
+    noise: float
+    resizing: Changes
+    resized: dict[Place, tuple[int, ...]]
+
+    def effects(self, changes: Changes, axis: Axis) -> list[Effect]:
+        """What changed inputs do to each output that has a dimension. Raises what the forward raises."""
+        other = self.replay.outputs(changes)
+        return [
+            effect(tensor, other[place], self.resized.get(place), axis)
+            for place, tensor in self.base.items()
+            if tensor.dim() and place in other and other[place].shape == tensor.shape
+        ]
+
+    def follows(self, size: int) -> bool:
+        """Has any output a dimension along this axis?"""
+        if not self.resized:
+            return any(size in tensor.shape for tensor in self.base.values())
+        return any(self.resized.get(place) != tuple(tensor.shape) for place, tensor in self.base.items())
+
+
+def record(run: Run) -> BatchLeak:
+    """Raises Skip where no call has samples to tell apart."""
+    batch = run.batch(0)
+    measured, skipped = [], []
+    for call in model_calls(run, batch):
+        try:
+            measured.append(_looked_at(run, call))
+        except Skip as skip:
+            skipped.append(str(skip))
+    if not measured:
+        raise Skip(skipped[0])
+    return BatchLeak(tuple(measured), tuple(skipped))
+
+
+def _looked_at(run: Run, call: Call) -> LeakingCall:
+    first = 1 if run.entry.sequence_dim == 0 else 0
+    inputs = call.inputs()
+    dims, size = batch_dims(inputs, first), batch_size(inputs, first)
+    if size < 2 or not dims:
+        raise Skip("a batch of one sample has no others")
+    with replaying(run, call, evaluating=True) as replay:
+        subject = opened(replay, inputs, dims, with_last_sample_twice(inputs, dims))
+        if not subject.follows(size):
+            raise Skip("no output has one entry for each sample")
+        only_first = Axis(size, 1, torch.arange(size) == 0)  # its output is asked about, all other samples are touched
+        gradient, suspect = gradient_leak(replay, inputs, dims, only_first, subject.resized)
+        worst, axis, changes = _worst(subject, size, gradient, suspect)
+        culprit = None
+        if worst > _LOOKED_INTO and changes is not None:
+            culprit = as_culprit(find_culprit(run, subject, changes, axis))
+        other_dim = culprit is not None and first == 0 and _independent_along_dim_1(subject)
+        return LeakingCall(
+            call.path,
+            call.kind,
+            size,
+            worst,
+            gradient,
+            subject.noise,
+            replay.coarsest,
+            tuple(one.name for one in inputs),
+            other_dim,
+            other_dim and _labelled(run, size),
+            culprit,
+        )
+
+
+def opened(replay: Replay, inputs: tuple[Input, ...], dims: dict[Place, int], resizing: Changes) -> Subject:
+    """What the call gives: twice, to know its noise, and once resized. Raises Skip where it is not repeatable."""
+    base, again = replay.base(), replay.base()
+    if base.keys() != again.keys() or any(base[place].shape != again[place].shape for place in base):
+        raise Skip("two calls of the model on the same batch give outputs of different shapes")
+    noise = max((noise_between(base[place], again[place]) for place in base), default=0.0)
+    try:
+        resized = {place: tuple(tensor.shape) for place, tensor in replay.outputs(resizing).items()} if resizing else {}
+    except USER_ERRORS:  # a fixed number of samples or positions
+        resized, resizing = {}, {}
+    return Subject(replay, inputs, dims, base, noise, resizing, resized)
+
+
+def noise_between(first: torch.Tensor, second: torch.Tensor) -> float:
+    """How far two calls on the same batch differ, relative to the values."""
+    change, scale = difference(first, second)
+    return float(change.max()) / scale if change.numel() and scale else 0.0
+
+
+def _worst(subject: Subject, size: int, gradient: float, suspect: int) -> tuple[float, Axis, Changes | None]:
+    """The largest leak of a few changes of one sample, with the change that makes it; zero where nothing could be seen."""
+    tried = [0, size // 2]
+    if gradient > _LOOKED_INTO and suspect not in tried:
+        tried.append(suspect)
+    worst, chosen, changes = 0.0, Axis(size, 1, torch.ones(size, dtype=torch.bool)), None
+    for sample in tried:
+        axis = Axis(size, 1, torch.arange(size) != sample)
+        every = [with_sample_copied(subject.inputs, subject.dims, sample, (sample + 1) % size)]
+        if sample == tried[-1]:
+            every.append(with_noise_in(subject.inputs, subject.dims, sample))
+        for change in every:
+            try:
+                seen = subject.effects(change, axis)
+            except USER_ERRORS:
+                continue
+            leak = max((one.leak for one in seen if one.leak is not None and one.axes == 1), default=0.0)
+            if leak > worst:
+                worst, chosen, changes = leak, axis, change
+    return worst, chosen, changes
+
+
+def find_culprit(run: Run, subject: Subject, changes: Changes, axis: Axis) -> Blame:
+    """The innermost module to blame for the leak that these changes make."""
+
+    def leaks(before: torch.Tensor, after: torch.Tensor, shape: tuple[int, ...] | None) -> bool:
+        leak = effect(before, after, shape, axis).leak if before.shape == after.shape else None
+        return leak is not None and leak > _LOOKED_INTO
+
+    return blamed(subject.replay, run.model, run.made, changes, leaks, resized=subject.resizing)
+
+
+def as_culprit(blame: Blame) -> Culprit:
+    return Culprit(blame.path, blame.kind, blame.site, blame.around, blame.inside, blame.names)
+
+
+def _independent_along_dim_1(subject: Subject) -> bool:
+    """Is each index of dimension 1 of inputs and outputs for itself? Then samples may run along it, and time along 0."""
+    wide = [one for one in subject.inputs if one.tensor.dim() > 1 and not one.masks]
+    if not wide or len({one.tensor.shape[1] for one in wide}) != 1 or wide[0].tensor.shape[1] < 2:
+        return False
+    size, dims = wide[0].tensor.shape[1], {one.place: 1 for one in wide}
+    axis = Axis(size, 1, torch.arange(size) != size // 2)
+    try:
+        other = subject.replay.outputs(with_sample_copied(wide, dims, size // 2, size // 2 - 1))
+    except USER_ERRORS:
+        return False
+    seen = []
+    for place, tensor in subject.base.items():
+        if tensor.dim() > 1 and tensor.shape[1] == size and place in other:
+            shape = (tensor.shape[0], size + 1, *tensor.shape[2:])
+            seen.append(effect(tensor, other[place], shape, axis))
+    return any(one.whole for one in seen) and all(one.leak is None or one.leak <= _LOOKED_INTO for one in seen)
+
+
+def _labelled(run: Run, size: int) -> bool:
+    """Has the batch a vector with one entry for each sample?"""
+    return any(tuple(tensor.shape) == (size,) for _, tensor in tensors_in(run.batch(0)))

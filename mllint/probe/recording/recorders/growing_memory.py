@@ -1,0 +1,130 @@
+"""Live tensor bytes after each step on one batch, those that autograd saved included, and who holds what came and stayed.
+
+May not: keep a tensor of the user's alive that the user's code has let go.
+"""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from mllint.probe.measured.growing_memory import GrowingMemory, Held
+from mllint.probe.recording.eager import uncompiled
+from mllint.probe.recording.frames import user_site
+from mllint.probe.recording.holders import Holders
+from mllint.probe.recording.run import Run
+from mllint.probe.recording.values import storage
+from mllint.probe.site import Site
+
+#: Optimizer state comes with the first step, caches fill with the second; from the third on nothing new may stay.
+_FIRST, _LAST = 3, 8
+
+
+class _Saved:
+    """A tensor that autograd saved for backward. Torch drops this wrapper when it drops the graph."""
+
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self.tensor = tensor
+
+
+class _Living:
+    """The tensors alive in this process: those from before by weak references, so that only what is younger is searched."""
+
+    def __init__(self) -> None:
+        gc.collect()
+        self._old = [weakref.ref(tensor) for tensor in _tensors()]
+        if not gc.get_freeze_count():
+            gc.freeze()  # to look at all objects of a large program costs a second each time
+
+    def bytes(self) -> dict[int, int]:
+        """Storage -> bytes, after garbage has been collected."""
+        gc.collect()
+        found = {}
+        for tensor in (*(reference() for reference in self._old), *_tensors()):
+            key = 0 if tensor is None else storage(tensor)
+            if tensor is not None and key:
+                found[key] = tensor.untyped_storage().nbytes()
+        return found
+
+
+class _Makers(TorchDispatchMode):
+    """The user's line that allocated each storage, the last one where an address was used again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sites: dict[int, Site | None] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        given = {storage(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)}
+        for leaf in tree_leaves(found):
+            if isinstance(leaf, torch.Tensor) and storage(leaf) not in given:
+                self.sites[storage(leaf)] = user_site()
+        return found
+
+
+def record(run: Run) -> GrowingMemory:
+    """What autograd saves is counted too, where the step allows it (torch.func's transforms do not)."""
+    batch = sum(leaf.nbytes for leaf in tree_leaves(run.batch(0)) if isinstance(leaf, torch.Tensor))
+    try:
+        with run.preserved():
+            return _measured(run, batch, saved=True)
+    except RuntimeError:
+        return _measured(run, batch, saved=False)
+
+
+def _measured(run: Run, batch: int, *, saved: bool) -> GrowingMemory:
+    hooks: Any = torch.autograd.graph.saved_tensors_hooks(_Saved, _unpacked) if saved else nullcontext()
+    live: list[int] = []
+    with hooks, uncompiled(), _only_the_young():
+        living = _Living()
+        for number in range(1, _LAST + 1):
+            run.step(0)
+            if number >= _FIRST:
+                live.append(sum(living.bytes().values()))
+        held: tuple[Held, ...] = ()
+        if all(before < after for before, after in pairwise(live)):
+            held = _held(run, living)
+    return GrowingMemory(_FIRST, tuple(live), batch, saved, held)
+
+
+def _unpacked(saved: _Saved) -> torch.Tensor:
+    return saved.tensor
+
+
+def _held(run: Run, living: _Living) -> tuple[Held, ...]:
+    """One more step, watched: what is new after it, by who holds it."""
+    before = living.bytes()
+    graphs = Holders(run).graphs()
+    makers = _Makers()
+    with makers:
+        run.step(0)
+    new = {key: size for key, size in living.bytes().items() if key not in before}
+    found = Holders(run).of(new, graphs, makers.sites)
+    return tuple(sorted(found, key=lambda each: -each.each))
+
+
+def _tensors() -> list[torch.Tensor]:
+    # By type, not `isinstance`: a proxy of some library may run anything when its `__class__` is asked for.
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), torch.Tensor)]
+
+
+@contextmanager
+def _only_the_young() -> Iterator[None]:
+    """Afterwards the collector looks at everything again, as before; inside, only at what `_Living` has not seen."""
+    was_frozen = gc.get_freeze_count()
+    try:
+        yield
+    finally:
+        if not was_frozen:
+            gc.unfreeze()

@@ -1,0 +1,180 @@
+"""The virtual device: which tensors would lie on the GPU, and what happens between it and the host.
+
+Data and arithmetic stay on the CPU, so control flow is that of the real step. May not: know how operators and functions
+are intercepted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils._device import _device_constructors
+
+from mllint.probe.recording.rehearsal.events import EarlyRead, HostTensor, Log, Mix, Wait, Where, at_work
+from mllint.probe.recording.rehearsal.table import SyncTable, table_for
+from mllint.probe.recording.rehearsal.tags import StorageMap
+
+#: The device that tensors say they are on.
+CUDA = torch.device("cuda", 0)
+CPU = torch.device("cpu")
+
+#: Functions that make a tensor from no tensor.
+FACTORIES = frozenset(_device_constructors())
+
+#: Under this name an autograd node keeps the line that made it.
+_KEY = "mllint"
+
+
+class BatchOnHost(BaseException):
+    """Ends a trial step: it mixes a batch of the host with tensors of the device, so it does not move its batches itself.
+
+    Not an Exception, so that no handler of the user's catches it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The torch function that the user's code is calling."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        return str(getattr(self.function, "__name__", self.function))
+
+
+class VirtualDevice:
+    """One GPU that is not there. ``log`` collects events while it is set; ``trial`` ends the step at a batch on the host."""
+
+    def __init__(self) -> None:
+        self.table: SyncTable = table_for()
+        self.on: StorageMap[bool] = StorageMap()
+        self.pinned: StorageMap[bool] = StorageMap()
+        self.hosts: StorageMap[HostTensor] = StorageMap()
+        self.names: StorageMap[str] = StorageMap()
+        self.pending: StorageMap[Where] = StorageMap()
+        self.exported: list[EarlyRead] = []
+        self.notes: dict[str, None] = {}  # in order, each once
+        self.default: torch.device | None = None
+        self.call: Call | None = None
+        self.silent = 0
+        self.trial = False
+        self.log: Log | None = None
+        self.labelled: set[str] = set()
+
+    # ---- where tensors are
+
+    def has(self, tensor: Any) -> bool:
+        """Does this tensor lie on the device?"""
+        return isinstance(tensor, torch.Tensor) and tensor in self.on
+
+    def put(self, tensor: torch.Tensor) -> None:
+        """The tensor lies on the device from now on."""
+        if tensor.device.type == "cpu" or tensor in self.on:
+            self.on.set(tensor, True)
+            if self.hosts.values:
+                self.hosts.discard(tensor)
+
+    def take(self, tensor: torch.Tensor, told: HostTensor | None = None) -> None:
+        """The tensor lies on the host from now on."""
+        self.on.discard(tensor)
+        if told is not None:
+            self.hosts.set(tensor, told)
+
+    # ---- what happens
+
+    @contextmanager
+    def watched(self) -> Iterator[Log]:
+        """Collect the events of a step."""
+        before, self.log = self.log, Log()
+        self.exported = []
+        try:
+            yield self.log
+        finally:
+            self.log.early += self.exported
+            self.exported = []
+            self.log = before
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Nothing inside counts."""
+        self.silent += 1
+        try:
+            yield
+        finally:
+            self.silent -= 1
+
+    def waits(self, kind: str, operator: str, called: str = "", *, all_done: bool = True) -> None:
+        """The host waits for the device. ``all_done``: until everything queued before is done."""
+        if self.silent:
+            return
+        if all_done:
+            self.pending.clear()
+        if kind == "explicit":
+            self.exported.clear()
+        if self.log is None:
+            return
+        where = at_work()
+        if where.asker == "probe":
+            return
+        node = torch._C._current_autograd_node()
+        forward = node.metadata.get(_KEY) if node is not None else None
+        name = "" if node is None else node.name()
+        called = called or ("" if self.call is None or where.in_backward else self.call.name)
+        self.log.waits.append(Wait(kind, called or operator, operator, where, name, forward))
+        if name and forward is None and where.in_backward:
+            self.labelled.add(name)  # the next step notes where such nodes are made
+
+    def mixes(self, operator: str, on_device: list[torch.Tensor], on_host: list[torch.Tensor], called: str = "") -> None:
+        """An operator got tensors of both devices. Nothing is said where it is not known how the host's tensor came to be."""
+        if self.silent:
+            return
+        told = next((found for tensor in on_host if (found := self.hosts.get(tensor)) is not None), None)
+        if self.trial and told is not None and told.kind == "batch":
+            raise BatchOnHost
+        if self.log is None:
+            return
+        where = at_work()
+        if where.asker == "probe" or where.in_backward:
+            return  # a backward pass mixes only what the forward mixed
+        called = called or (operator if self.call is None else self.call.name)
+        on = tuple(self.described(tensor) for tensor in on_device)
+        self.log.mixes.append(Mix(called, operator, on, tuple(map(self.described, on_host)), where, told))
+
+    def read_early(self, tensor: torch.Tensor, called: str, *, exported: bool = False) -> None:
+        """The host reads ``tensor``, the result of a copy that nothing has waited for. ``exported``: as memory to be read
+        later, so that a wait told in so many words still helps."""
+        copied = self.pending.get(tensor)
+        if copied is None or self.silent:
+            return
+        self.pending.clear()
+        if self.log is None:
+            return
+        where = at_work()
+        if where.asker != "probe":
+            (self.exported if exported else self.log.early).append(EarlyRead(called, where, copied))
+
+    def note(self, text: str) -> None:
+        """Something about the rehearsal that the report should say."""
+        self.notes[text] = None
+
+    # ---- lines and names
+
+    def label(self, result: Any, first: Any) -> None:
+        """Note the line at work at the autograd node of a result (of the first argument, where it was changed in place)."""
+        tensor = result if isinstance(result, torch.Tensor) else first
+        node = tensor.grad_fn if isinstance(tensor, torch.Tensor) else None
+        if node is not None and _KEY not in node.metadata:
+            node.metadata[_KEY] = at_work().site
+
+    def described(self, tensor: torch.Tensor) -> str:
+        """A tensor for a message: its name, if it is a parameter or buffer, else type and shape."""
+        name = self.names.get(tensor)
+        kind = f"{str(tensor.dtype).removeprefix('torch.')} {list(tensor.shape)}"
+        return f"`{name}`" if name else kind

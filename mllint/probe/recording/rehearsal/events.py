@@ -1,0 +1,122 @@
+"""What a rehearsal notes while a step runs, with the lines of code at work.
+
+May not: judge whether an event is too many.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from mllint.probe.recording.frames import nearness, site_of, stack
+from mllint.probe.site import Site
+
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_HERE = str(Path(__file__).resolve().parent) + os.sep
+_OURS = str(Path(__file__).resolve().parents[3]) + os.sep
+_FRAMEWORK = tuple(_TORCH + part for part in ("optim" + os.sep, os.path.join("amp", "grad_scaler"), "cuda" + os.sep))
+_ENGINE = os.path.join(_TORCH, "autograd", "graph.py")
+_MODULE = os.path.join(_TORCH, "nn", "modules", "module.py")
+
+#: Whose code asked for it: the user's, an installed library's, torch's optimizers and scalers, or the probe itself.
+Asker = Literal["user", "library", "framework", "probe"]
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The code at work: ``site`` is the user's innermost own line, ``stack`` all lines that are not torch's, innermost first.
+    ``in_module``: a module's forward is at work; ``in_backward``: torch's engine is, and no code of the user's within it."""
+
+    site: Site | None
+    stack: tuple[Site, ...]
+    asker: Asker
+    in_module: bool = False
+    in_backward: bool = False
+
+
+def at_work(limit: int = 8) -> Where:
+    """The code at work now."""
+    sites: list[Site] = []
+    own: Site | None = None
+    asker: Asker | None = None
+    in_module = in_backward = False
+    for frame in stack(sys._getframe(1)):
+        name = frame.f_code.co_filename
+        near = nearness(name)
+        if near:
+            asker = asker or ("user" if near == 2 else "library")
+            sites.append(site_of(frame))
+            own = own or (sites[-1] if near == 2 else None)
+            if len(sites) == limit:
+                break
+        elif name == _MODULE:
+            in_module = in_module or (bool(sites) and frame.f_code.co_name == "_call_impl")
+        elif asker is None and not in_backward:
+            if name == _ENGINE:
+                in_backward = True
+            elif name.startswith(_FRAMEWORK):
+                asker = "framework"
+            elif name.startswith(_OURS) and not name.startswith(_HERE):
+                asker = "probe"
+    if asker is None or (asker == "library" and own is None) or (in_backward and asker != "framework"):
+        asker = "user"  # the graph is the user's; and a target inside a library is one too
+    return Where(own or (sites[0] if sites else None), tuple(sites), asker, in_module, in_backward)
+
+
+@dataclass(frozen=True, slots=True)
+class HostTensor:
+    """Where a tensor of the host comes from: ``made`` by a function, ``moved`` there by the user's code, ``batch``, or an
+    ``attribute`` of a module. ``asked``: the user's code asked for the CPU in so many words."""
+
+    kind: Literal["made", "moved", "batch", "attribute"]
+    name: str = ""
+    where: Where | None = None
+    asked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The host waited for the device. ``called`` is the function as the user wrote it, ``operator`` the one below autograd,
+    ``node`` the autograd node of a backward pass and ``forward`` the line of its forward."""
+
+    kind: str
+    called: str
+    operator: str
+    where: Where
+    node: str = ""
+    forward: Site | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """An operator got tensors of both devices, or ``numpy`` one of the GPU: torch would raise here."""
+
+    called: str
+    operator: str
+    on_device: tuple[str, ...]
+    on_host: tuple[str, ...]
+    where: Where
+    host: HostTensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyRead:
+    """The result of an asynchronous copy to the host was read (``called``) although nothing had waited for the copy."""
+
+    called: str
+    where: Where
+    copied: Where
+
+
+@dataclass
+class Log:
+    """The events of one step, in order."""
+
+    waits: list[Wait] = field(default_factory=list)
+    mixes: list[Mix] = field(default_factory=list)
+    early: list[EarlyRead] = field(default_factory=list)
