@@ -120,7 +120,7 @@ def _calls(statement: ast.stmt) -> Iterator[ast.Call]:
     """The calls that one statement makes by itself."""
     from mllint.analysis.startup.sites import evaluated
 
-    if isinstance(statement, _SIMPLE) and statement.value is not None:
+    if isinstance(statement, _SIMPLE) and not isinstance(statement.value, (ast.Constant, ast.Name, type(None))):
         yield from (each for each in evaluated(statement.value) if isinstance(each, ast.Call))
     elif isinstance(statement, (ast.With, ast.AsyncWith)):
         for item in statement.items:

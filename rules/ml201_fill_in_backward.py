@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from mllint.analysis.gradients.sources import SOURCE_PHRASES
+from mllint.analysis.gradients.sources import SOURCE_PHRASES, does_not_enter
 from mllint.diagnostic import Diagnostic, Fix, Place, Related, Safety, Severity
 from mllint.rule import Meta, Rule
 
@@ -126,10 +126,14 @@ class FillInBackward(Rule):
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         if ctx.index is None or ctx.syntax is None:
             return
-        from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs save
+        from mllint.analysis.gradients.flow import UNREAD
         from mllint.analysis.gradients.routes import gradient_fills
 
-        own = flows(ctx.syntax.module, ctx.index.aliases, ctx.source.data)
+        own = UNREAD
+        if not does_not_enter(ctx.source.data, ctx.index):
+            from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs save
+
+            own = flows(ctx.syntax.module, ctx.index.aliases, ctx.source.data)
         for fill in gradient_fills(ctx.index, own, ctx.absolute_path, ctx.project):
             yield _finding(fill, ctx)
 

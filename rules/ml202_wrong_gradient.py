@@ -25,6 +25,10 @@ _ERROR = 0.49
 _ROUND = 1e-3
 
 
+#: Nobody multiplies a gradient by this much on purpose, without a word about it.
+_MEANT = 100.0
+
+
 class WrongGradient(Rule):
     """A gradient is not the derivative of what the forward computes.
 
@@ -125,8 +129,8 @@ class WrongGradient(Rule):
       is covered by the last only.
     - Parts that a layer cuts by name (`detach`, `no_grad`, `argmax`) are held at their value, as autograd takes them, so
       straight-through estimators, targets and moving averages are judged by the gradient that they mean.
-    - A Function whose forward is a step function, or whose name or text speaks of a surrogate, a reversal or a
-      straight-through gradient, gives a note. One that returns its input as it is can only be meant to change gradients: a
+    - A Function whose forward is a step function, or whose name or text speaks of a surrogate, a reversal, a
+      clamp or a straight-through gradient, gives a note. One that returns its input as it is can only be meant to change gradients: a
       warning where nothing says so.
     - Samplers without a derivative for one seed (gamma, Dirichlet), hooks on activations and torch's fake quantisation are
       never judged. Where float64 does not run, float32 sees errors from 5 % on.
@@ -194,7 +198,7 @@ def _wrong(entry: Checked, tensor: TensorVerdict, ctx: Judging) -> Diagnostic:
     name = f"{entry.kind}.backward" if entry.what == "function" else entry.kind
     if entry.deliberate:
         severity = Severity.INFO
-    elif entry.identity:
+    elif entry.identity and abs(tensor.analytic or 0.0) < _MEANT * abs(tensor.numeric):
         severity = Severity.WARNING
     remedy = (
         f"{entry.deliberate}, so it may be meant"
@@ -209,7 +213,7 @@ def _wrong(entry: Checked, tensor: TensorVerdict, ctx: Judging) -> Diagnostic:
         entry.site,
         f"`{name}` gives {_how(tensor)} for `{tensor.tensor}`",
         f"`{name}` gives {_how(tensor)}",
-        f"the gradient here is {_how(tensor)}",
+        f"backward gives {_how(tensor)}",
         severity=severity,
         why=f"{_figures(tensor)} (`{entry.path or 'outside of modules'}`, {tensor.dtype}): {remedy}",
         related=[(entry.made, "applied here" if entry.what == "function" else "made here")],
@@ -233,7 +237,7 @@ def _everywhere(whole: GlobalDirection, ctx: Judging) -> Diagnostic:
 
 def _how(tensor: TensorVerdict) -> str:
     """What the gradient is instead of the derivative: a round multiple of it, or so many per cent beside it."""
-    analytic, numeric = tensor.analytic or 0.0, tensor.numeric
+    analytic, numeric = tensor.analytic or 0.0, _nearest(tensor)
     ratio = analytic / numeric if numeric else float("inf")
     if abs(ratio + 1) < _ROUND:
         return "the derivative with the wrong sign"
@@ -242,11 +246,17 @@ def _how(tensor: TensorVerdict) -> str:
             return f"{multiple:g} times the derivative"
     if abs(ratio) >= 100:
         return f"{ratio:.0e} times the derivative"
-    return f"a gradient {tensor.relative_error:.2g} (relative) off the derivative"
+    return f"a gradient that is off by {tensor.relative_error:.2g} (relative)"
+
+
+def _nearest(tensor: TensorVerdict) -> float:
+    """The numeric slope that the analytic one is compared with: that with cuts held still, where it is nearer."""
+    analytic = tensor.analytic or 0.0
+    return min((tensor.numeric, tensor.numeric if tensor.held is None else tensor.held), key=lambda n: abs(n - analytic))
 
 
 def _figures(tensor: TensorVerdict) -> str:
     return (
-        f"backward gives {tensor.analytic or 0.0:.4g}, finite differences {tensor.numeric:.4g}, "
+        f"backward gives {tensor.analytic or 0.0:.4g}, finite differences {_nearest(tensor):.4g}, "
         f"relative error {tensor.relative_error:.2g}"
     )

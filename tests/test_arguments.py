@@ -131,7 +131,8 @@ def test_a_name_belongs_to_the_scope_that_binds_it() -> None:
     text = "x = 1\ndef f():\n    x = 2\n    def g():\n        return x\ndef h():\n    global x\n    x = 3\nclass C:\n    x = 4\n    def m(self):\n        return x\n"
     syntax = Syntax(ast.parse(text))
     uses = Uses(syntax)
-    lines = {scope: sorted(use.node.lineno for use in uses.of(scope, "x")) for scope, _ in uses._found}
+    scopes = [syntax.module, *syntax.statements(ast.FunctionDef, ast.ClassDef)]
+    lines = {scope: sorted(use.node.lineno for use in uses.of(scope, "x")) for scope in scopes}
     assert lines[syntax.module] == [1, 8, 12]
     function, owner = syntax.statements(ast.FunctionDef)[0], syntax.statements(ast.ClassDef)[0]
     assert (lines[function], lines[owner]) == ([3, 5], [10])

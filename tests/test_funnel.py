@@ -22,9 +22,10 @@ from click.testing import CliRunner
 
 import mllint.analysis.syntax
 import mllint.analysis.walk
+import mllint.checking.first as first
 import mllint.checking.look as look
-import mllint.checking.projects as projects
-import mllint.checking.run as running
+import mllint.checking.opened as opened
+import mllint.checking.second as second
 from mllint.cli import main
 
 FOLDERS = (
@@ -56,14 +57,14 @@ class Counts:
 @pytest.fixture
 def counts(monkeypatch: pytest.MonkeyPatch) -> Counts:
     counted = Counts()
-    counted.watch(monkeypatch, running, "read", "read", path_first=True)
-    counted.watch(monkeypatch, projects, "read", "read for the project", path_first=True)
+    counted.watch(monkeypatch, first, "read", "read", path_first=True)
+    counted.watch(monkeypatch, opened, "read", "read for the project", path_first=True)
     counted.watch(monkeypatch, look, "parse", "parsed")
-    counted.watch(monkeypatch, projects, "parse", "parsed for the project")
+    counted.watch(monkeypatch, opened, "parse", "parsed for the project")
     counted.watch(monkeypatch, look, "build_index", "indexed")
-    counted.watch(monkeypatch, projects, "build_index", "indexed for the project")
+    counted.watch(monkeypatch, opened, "build_index", "indexed for the project")
     counted.watch(monkeypatch, libcst, "parse_module", "parsed losslessly")
-    counted.watch(monkeypatch, running, "answer", "looked at twice")
+    counted.watch(monkeypatch, second, "answer", "looked at twice")
     below = ast.iter_child_nodes
 
     def walked(node: ast.AST) -> Iterator[ast.AST]:

@@ -6,14 +6,17 @@ The project is made of the project fixtures of all rules, each a package of its 
 from __future__ import annotations
 
 import json
+import multiprocessing
 import random
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+from mllint.checking import first, second
 from mllint.cli import main
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -31,7 +34,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def findings(*arguments: str) -> list[dict[str, Any]]:
     result = CliRunner().invoke(main, ["check", "--output-format", "json", *arguments])
-    assert result.exit_code in (0, 1), result.output
+    assert result.exit_code in (0, 1) and isinstance(result.exception, SystemExit | None), (
+        result.output,
+        result.exception,
+    )
     rows: list[dict[str, Any]] = json.loads(result.stdout)
     return rows
 
@@ -59,3 +65,34 @@ def test_workers_and_order_change_nothing(project: Path) -> None:
     assert findings("--no-cache", "--jobs", "2", *paths) == [
         row for row in everything if row["filename"].endswith((".py", ".pyi"))
     ]
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_pools_change_nothing(method: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both looks in workers where they can be, then a run on what the workers left in the cache, then after a change."""
+    everything = findings("--no-cache", "--jobs", "1")
+    monkeypatch.setattr(first, "POOL_BYTES", 0)
+    monkeypatch.setattr(second, "POOL_BYTES", 0)
+    monkeypatch.setenv("MLLINT_START_METHOD", method)
+    asked = Counter[bool]()
+    in_workers = second._in_workers
+    monkeypatch.setattr(second, "_in_workers", lambda *about: asked.update([True]) or in_workers(*about))
+    assert findings("--jobs", "2") == everything
+    assert asked[True] == (method == "fork")
+    assert findings("--jobs", "2") == everything
+    for path in sorted(project.rglob("*.py"))[::3]:
+        path.write_text(path.read_text() + "\n")
+    assert findings("--jobs", "2") == findings("--no-cache", "--jobs", "1")
+
+
+def test_what_workers_ask_about_the_project_is_kept(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answers that `_scan` found in a forked worker are those that one process would have found."""
+    kept = []
+    for jobs in ("1", "2"):
+        monkeypatch.setattr(first, "POOL_BYTES", 0)
+        monkeypatch.setattr(second, "POOL_BYTES", 0)
+        findings("--jobs", jobs)
+        file = next((project / ".mllint_cache").glob("project-*.json"))
+        kept.append(json.loads(file.read_text()))
+        shutil.rmtree(project / ".mllint_cache")
+    assert kept[0] == kept[1]

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import re
 
-#: Words of a class name that tell of a gradient made up or changed on purpose.
+#: Words of a class name that tell of a gradient changed on purpose. Rounding and signs need no words: their derivative is zero.
 _NAMES = frozenset(
-    "straight passthrough ste round rounding quant quantize quantise quantizer quantiser quantization binarize binarise "
-    "binarizer binary binarization ternary ternarize sign heaviside spike spiking surrogate threshold reverse reversal "
-    "reversed reverser rev revgrad grl flip negate adversarial clip clamp clamper bound detach identity vq discretize".split()
+    "straight passthrough ste surrogate reverse reversal reversed reverser revgrad grl adversarial clip clamp clamper "
+    "bound detach identity".split()
 )
 
 #: Words that say so of a Function whose forward returns its input as it is.
 _OF_IDENTITY = frozenset(
     "grad gradient grads gradients backward bwd scale scaler multiply multiplier modifier stop noise inject aux auxiliary "
-    "loss penalty filter hook copy reduce gather scatter parallel region sync broadcast neg weight mask norm warp".split()
+    "loss penalty filter hook copy reduce gather scatter parallel region sync broadcast neg negate flip rev weight mask "
+    "norm warp".split()
 )
 
 #: Words that stand in the name of almost any Function, and say so only beside "grad".
@@ -28,7 +28,7 @@ _GRAD = frozenset("grad gradient grads gradients backward bwd".split())
 _PHRASES = re.compile(
     r"straight[\s-]*through|gradient[\s-]*revers|revers\w*\s+(the\s+)?(sign\s+of\s+)?(the\s+)?gradient|surrogate|"
     r"pseudo[\s-]*(gradient|derivative)|gradient\s+(scal|clip|clamp|multipl|modif)\w*|scal\w+\s+(the\s+)?gradient|"
-    r"\bSTE\b|\bGRL\b|non[\s-]*differentiable|pass(es|ed)?\s+(the\s+)?gradients?\s+(straight\s+)?through|"
+    r"\bSTE\b|\bGRL\b|pass(es|ed)?\s+(the\s+)?gradients?\s+straight\s+through|"
     r"(flip|negat|invert)\w*\s+(the\s+)?gradient|biased\s+gradient",
     re.IGNORECASE,
 )

@@ -261,6 +261,10 @@ class Project:
                     table.setdefault(word, []).append(path)
         return self.memory.setdefault("words", tables)  # type: ignore[return-value]  # put there just now
 
+    def prepare(self) -> None:
+        """Read what nearly every question needs, before processes are forked that would each read it."""
+        self._tables()
+
     def imported_in(self, word: str) -> frozenset[str]:
         """The files whose import statements have a word."""
         return frozenset(self._tables()[1].get(word, ()))

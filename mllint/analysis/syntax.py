@@ -150,9 +150,27 @@ def expressions(statement: ast.AST) -> Iterator[ast.expr]:
         pending += below
 
 
-#: Fields that hold no expressions, or (of statements) blocks.
-_BARE = frozenset({"ctx", "op", "ops", "type_comment", "kind", "conversion", "n", "s"})
-_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {}
+#: Fields that hold no nodes (of some class), or (of statements) blocks.
+_BARE = frozenset(
+    {
+        "ctx",
+        "op",
+        "ops",
+        "type_comment",
+        "kind",
+        "conversion",
+        "n",
+        "s",
+        "id",
+        "attr",
+        "arg",
+        "names",
+        "asname",
+        "module",
+    }
+    | {"level", "rest", "kwd_attrs", "simple", "is_async"}
+)
+_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {ast.Constant: (), ast.MatchSingleton: ()}
 
 
 def parts(node: ast.AST) -> list[ast.AST]:
@@ -167,10 +185,10 @@ def parts(node: ast.AST) -> list[ast.AST]:
     found: list[ast.AST] = []
     for name in names:
         value = getattr(node, name, None)
-        if isinstance(value, ast.AST):
+        if type(value) is list:
+            found += [item for item in value if item is not None]  # ``**`` in a display stands for no key
+        elif isinstance(value, ast.AST):
             found.append(value)
-        elif type(value) is list:
-            found += [item for item in value if isinstance(item, ast.AST)]
     return found
 
 

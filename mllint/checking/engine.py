@@ -26,7 +26,7 @@ from mllint.reading.source import Source
 class Survey:
     """What a file alone gives. ``report`` is final unless there are codes in ``asking``, or one in ``waiting``
     turns out to be reached from other files; then `answer` adds to ``found`` what they find with the project.
-    ``words`` and ``index`` are for that project.
+    ``woken``, ``words`` and ``index`` are for that project, the index packed (see facts.py) where another process made it.
     """
 
     report: Report
@@ -34,7 +34,8 @@ class Survey:
     waiting: tuple[str, ...] = ()
     found: tuple[Diagnostic, ...] = ()
     words: Words | None = None
-    index: FileIndex | None = None
+    index: FileIndex | str | None = None
+    woken: tuple[str, ...] = ()
 
 
 #: What rules are given in the first look: the first question ends it for them.
@@ -69,6 +70,7 @@ def survey(source: Source, rules: RuleSet, absolute: str, *, ignore_noqa: bool =
         tuple(found) if asking or waiting else (),
         look.words if source.kind == "python" and not alone else None,
         look.index if source.kind == "python" and not alone else None,
+        tuple(rule.meta.code for rule in woken),
     )
 
 

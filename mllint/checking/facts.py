@@ -46,8 +46,8 @@ class Facts:
         self._row(path, now)[key] = value
         self.changed = True
 
-    def later(self, path: str, now: Stamp | None, key: str, index: FileIndex | None) -> None:
-        """Remember an index, made plain only if the facts are written; where nothing is kept it is not held twice."""
+    def later(self, path: str, now: Stamp | None, key: str, index: FileIndex | str | None) -> None:
+        """Remember an index, packed only if the facts are written; where nothing is kept it is not held twice."""
         if self.path:
             self.put(path, now, key, index)
 
@@ -84,8 +84,8 @@ def save_facts(facts: Facts, files: frozenset[str]) -> None:
 
 
 def _trimmed(row: Row) -> Row:
-    if isinstance(row.get("index"), FileIndex):
-        row = {**row, "index": plain_index(row["index"])}
+    if not isinstance(row.get("index", ""), str):
+        row = {**row, "index": packed_index(row["index"])}
     return row if len(row) <= _MOST_ANSWERS else {**dict(list(row.items())[-_MOST_ANSWERS:]), "at": row["at"]}
 
 
@@ -109,8 +109,14 @@ def _plain(item: Definition | Binding | Write) -> tuple[Any, ...]:
     return found
 
 
-def index_of(path: str, plain: Sequence[Any] | None) -> FileIndex | None:
-    """The index that `plain_index` was made of. Raises ValueError or TypeError where it was made of none."""
+def packed_index(index: FileIndex | None) -> str:
+    """An index as text: small to send and to keep, and read again only where somebody asks for it."""
+    return json.dumps(plain_index(index), separators=(",", ":"))
+
+
+def index_of(path: str, packed: str) -> FileIndex | None:
+    """The index that `packed_index` was made of. Raises ValueError or TypeError where it was made of none."""
+    plain: Sequence[Any] | None = json.loads(packed)
     if plain is None:
         return None
     names, imports, definitions, bound, written = plain

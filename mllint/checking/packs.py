@@ -11,7 +11,6 @@ import importlib
 import os
 import re
 import sys
-import traceback
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -198,6 +197,8 @@ def _import_failure(file: Path, error: BaseException) -> str:
     """Where a rule file failed, and why."""
     if isinstance(error, SyntaxError):
         return f"{error.filename or file}:{error.lineno or 1}: not valid Python: {error.msg}"
+    import traceback  # 2 ms to import
+
     frames = traceback.extract_tb(error.__traceback__)
     beside = [frame for frame in frames if Path(frame.filename).parent == file.parent]
     place = f"{beside[-1].filename}:{beside[-1].lineno}" if beside else str(file)

@@ -13,7 +13,17 @@ from mllint.analysis.project import Project
 from mllint.analysis.triggers import Gate
 from mllint.checking.select import Selection
 from mllint.diagnostic import Fix, Safety
-from mllint.rule import Meta, OptionValue, Rule, reads_commands, reads_files, reads_kernels, summary, visited_nodes
+from mllint.rule import (
+    Meta,
+    OptionValue,
+    Rule,
+    Triggers,
+    reads_commands,
+    reads_files,
+    reads_kernels,
+    summary,
+    visited_nodes,
+)
 
 
 class RuleSet:
@@ -73,6 +83,13 @@ class RuleSet:
         """Own triggers of each rule first, then the project triggers of those that have any."""
         own = [rule.meta.triggers for rule in self._scanning]
         return Gate([*own, *(rule.meta.project_triggers for rule in self._reaching)])
+
+    @cached_property
+    def gates(self) -> dict[str, Triggers]:
+        """By code what wakes the rules that ask about other files: they may ask which files it wakes them in."""
+        return {
+            rule.meta.code: rule.meta.triggers for rule in self._scanning if rule.meta.project and rule.meta.triggers
+        }
 
     @cached_property
     def _reaching(self) -> tuple[Rule, ...]:

@@ -10,52 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from mllint.analysis.index import SyntaxFault
 from mllint.checking.cache import Cache, Entry, Stamp
-from mllint.checking.engine import Survey, answer, survey
-from mllint.checking.faults import syntax_error
-from mllint.checking.packs import NO_PACKS, Packs, known_rules
-from mllint.checking.projects import Projects
+from mllint.checking.first import Plan, Result, Task, load, surveys
+from mllint.checking.packs import known_rules
+from mllint.checking.projects import Learnt, Projects
 from mllint.checking.report import Report
 from mllint.checking.ruleset import RuleSet
-from mllint.checking.select import Selection
+from mllint.checking.second import Final, finals
 from mllint.diagnostic import Problem
-from mllint.reading.files import Target, Unreadable, read, stamp
-from mllint.reading.source import DecodeFailure, Source, read_source
+from mllint.reading.files import Target, Unreadable, stamp
+from mllint.reading.source import DecodeFailure
 
-#: Below this many bytes a pool costs more than it saves (a worker takes about 0.1 s to get going).
-_POOL_BYTES = 1_500_000
-_CHUNK_BYTES = 400_000
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How to check; crosses the process boundary. ``jobs`` 0 means one for each core."""
-
-    selection: Selection
-    max_file_size: int
-    ignore_noqa: bool = False
-    jobs: int = 0
-    start_method: str = ""
-    packs: Packs = NO_PACKS
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """A file to look at; ``alone`` where it belongs to no project."""
-
-    target: Target
-    alone: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One file after the first look: a survey or a problem."""
-
-    target: Target
-    alone: bool
-    survey: Survey | None = None
-    problem: Problem | None = None
+__all__ = ["Outcome", "Plan", "run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +31,6 @@ class Outcome:
     reports: tuple[Report, ...]
     problems: tuple[Problem, ...]
     targets: tuple[Target, ...] = ()
-
-
-def load(target: Target, limit: int) -> Source:
-    """Read and normalise one file. Raises Unreadable or DecodeFailure."""
-    raw = read(target.absolute, limit)
-    if target.kind == "notebook":
-        from mllint.reading.notebook import read_notebook
-
-        return read_notebook(target.path, raw)
-    return read_source(target.path, target.kind, raw)
 
 
 def run(
@@ -105,7 +61,8 @@ def _run(
     problems: list[Problem] = []
     waiting: list[Result] = []
     tasks = [Task(target, not projects.exists(target)) for target in fresh]
-    for done, result in enumerate(_surveys(tasks, stamps, rules, plan), start=len(reports) + 1):
+    sizes = {path: 0 if now is None else now[1] for path, now in stamps.items()}
+    for done, result in enumerate(surveys(tasks, sizes, rules, plan), start=len(reports) + 1):
         tick(done)
         if result.problem is not None:
             problems.append(result.problem)
@@ -115,16 +72,17 @@ def _run(
         for result in waiting:
             first = result.survey
             if first is not None and first.words is not None and first.index is not None:
-                projects.learn(result.target, stamps[result.target.absolute], first.words, first.index)
+                gates = {each: code in first.woken for code, each in rules.at(result.target.absolute).gates.items()}
+                learnt = Learnt(first.words, first.index, gates)
+                projects.learn(result.target, stamps[result.target.absolute], learnt)
     # In path order, so that what the project's questions remember never depends on which worker was first.
-    for result in sorted(waiting, key=lambda result: _place(result.target)):
-        try:
-            report = _final(result, rules, plan, projects)
-        except (Unreadable, DecodeFailure) as failure:  # changed since the first look
-            problems.append(Problem(result.target.path, str(failure)))
-            continue
-        reports.append((result.target, report))
-        _remember(cache, result, stamps[result.target.absolute], report, projects)
+    waiting.sort(key=lambda result: _place(result.target))
+    for result, final in finals(waiting, sizes, rules, plan, projects):
+        if final.problem is not None:
+            problems.append(final.problem)
+        elif final.report is not None:
+            reports.append((result.target, final.report))
+            _remember(cache, result, stamps[result.target.absolute], final.report, final, projects)
     reports.sort(key=lambda pair: _place(pair[0]))
     problems.sort(key=lambda problem: problem.path)
     return Outcome(tuple(report for _, report in reports), tuple(problems), tuple(target for target, _ in reports))
@@ -157,106 +115,22 @@ def _recalled(
     return Report(target.path, entry.diagnostics, source, entry.suppressed)
 
 
-def _final(result: Result, rules: RuleSet, plan: Plan, projects: Projects) -> Report:
-    """The report after the second look, which only files take whose rules ask about other files."""
-    target, first = result.target, result.survey
-    rules = rules.at(target.absolute)
-    assert first is not None, "a result without a problem has a survey"
-    if not first.asking and not first.waiting:
-        return first.report
-    project = projects.of(target)
-    if not first.asking and not rules.reached(first.waiting, project, target.absolute):
-        return first.report
-    source = load(target, plan.max_file_size)
-    return answer(source, rules, first, project, target.absolute, ignore_noqa=plan.ignore_noqa)
-
-
-def _remember(cache: Cache, result: Result, now: Stamp | None, report: Report, projects: Projects) -> None:
+def _remember(
+    cache: Cache, result: Result, now: Stamp | None, report: Report, final: Final, projects: Projects
+) -> None:
     target, first = result.target, result.survey
     if not cache.path or now is None or report.crashed or first is None:
         return
     # A file of no project depends on that: a configuration put above it later makes rules ask.
     depends = projects.digest(target) if first.asking or first.waiting or result.alone else ""
     asked = report is not first.report or result.alone
-    beside = tuple((path, stamp(path)) for path in projects.beside(target)) if asked else ()
-    entry = Entry(now, depends, asked, first.waiting, report.suppressed, report.diagnostics, beside)
+    entry = Entry(now, depends, asked, first.waiting, report.suppressed, report.diagnostics, final.beside)
     cache.put(target.absolute, entry)
-
-
-# -- the first look, here or in workers ------------------------------------------------------------------------
-
-
-def examine(task: Task, rules: RuleSet, plan: Plan) -> Result:
-    """The first look at one file."""
-    target, alone = task.target, task.alone
-    rules = rules.at(target.absolute)
-    try:
-        source = load(target, plan.max_file_size)
-    except Unreadable as failure:
-        return Result(target, alone, problem=Problem(target.path, str(failure)))
-    except DecodeFailure as failure:
-        return Result(target, alone, Survey(_undecodable(target, rules, failure)))
-    first = survey(source, rules, target.absolute, ignore_noqa=plan.ignore_noqa, alone=alone)
-    return Result(target, alone, first)
-
-
-def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Report:
-    """A file that is no text: a syntax error for Python, a finding at its first line for mllint."""
-    source = Source(target.path, target.kind, b"")
-    found = syntax_error(source, rules, SyntaxFault(f"cannot be decoded: {failure}", 1, 1))
-    return Report(target.path, found, source)
-
-
-def _surveys(tasks: Sequence[Task], stamps: dict[str, Stamp | None], rules: RuleSet, plan: Plan) -> Iterator[Result]:
-    sizes = {task.target.absolute: (stamps[task.target.absolute] or (0, 0, 0))[1] for task in tasks}
-    if plan.jobs == 1 or len(tasks) < 2 or sum(sizes.values()) < _POOL_BYTES:
-        for task in tasks:
-            yield examine(task, rules, plan)
-        return
-    from mllint.checking.pool import Pool, cores  # multiprocessing takes 6 ms that a run on one file saves
-
-    pool: Pool[Task, Result] = Pool(plan.jobs or cores(), _prepare, (plan,), _examine_chunk, plan.start_method)
-    yield from pool.map(list(_chunks(tasks, sizes)), _lost)
-
-
-def _lost(task: Task) -> Result:
-    message = "the process that checked this file died (out of memory, or nested too deeply); exclude the file"
-    return Result(task.target, task.alone, problem=Problem(task.target.path, message))
-
-
-def _chunks(tasks: Sequence[Task], sizes: dict[str, int]) -> Iterator[list[Task]]:
-    """Pieces of about equal work, the largest files first so that none is left for the end."""
-    chunk: list[Task] = []
-    weight = 0
-    for task in sorted(tasks, key=lambda task: (-sizes[task.target.absolute], task.target.path)):
-        chunk.append(task)
-        weight += sizes[task.target.absolute] + 2_000
-        if weight >= _CHUNK_BYTES:
-            yield chunk
-            chunk, weight = [], 0
-    if chunk:
-        yield chunk
-
-
-_worker: tuple[RuleSet, Plan] | None = None
-
-
-def _prepare(plan: Plan) -> None:
-    """Start of a worker: it loads the rules itself, none ever crosses the process boundary."""
-    global _worker
-    gc.disable()  # trees are freed by reference counts; the collector costs a quarter of the time
-    _worker = (RuleSet(known_rules(plan.packs), plan.selection), plan)
-
-
-def _examine_chunk(chunk: list[Task]) -> list[Result]:
-    assert _worker is not None, "the pool's initializer has not run"
-    rules, plan = _worker
-    return [examine(task, rules, plan) for task in chunk]
 
 
 @contextmanager
 def _collector_off() -> Iterator[None]:
-    """The cyclic collector off for a while (see `_prepare`)."""
+    """The cyclic collector off for a while (see first.py)."""
     was_on = gc.isenabled()
     gc.disable()
     try:

@@ -5,7 +5,6 @@ May not: read files or run rules. Selectors in, codes out.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -194,6 +193,8 @@ def unknown_selector(selector: str, metas: Sequence[Meta], inside: str = "") -> 
     names += (name for prefix, (name, _) in FAMILIES.items() if expand(prefix, metas))
     for meta in metas:
         names += (meta.code, meta.name)
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(selector, names, n=1, cutoff=0.5) or difflib.get_close_matches(
         selector.upper(), names, n=1, cutoff=0.5
     )

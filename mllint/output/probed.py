@@ -46,7 +46,7 @@ def _outcome(run: CheckRun, codes: Sequence[str]) -> tuple[str, str, str]:
 def verdict_line(trace: Trace, checks: Sequence[Check], color: bool = False) -> str:
     """The closing word where nothing was found: a check that crashed or was skipped has not passed."""
     shown = {check.name for check in checks if check.codes}
-    outcomes = Counter(run.outcome for run in trace.checks if run.check in shown)
+    outcomes: Counter[str] = Counter(run.outcome for run in trace.checks if run.check in shown)
     if outcomes["measured"] and not outcomes["crashed"]:
         skipped = f" ({outcomes['skipped']} skipped)" if outcomes["skipped"] else ""
         return paint(f"All checks passed!{skipped}", "green", color) + "\n"

@@ -11,6 +11,7 @@ import tokenize
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from typing import Literal
 
 from mllint.diagnostic import Place
@@ -60,10 +61,9 @@ class Source:
     @cached_property
     def line_starts(self) -> tuple[int, ...]:
         """Byte offset of the start of each line, as Python counts lines (``\\n``, ``\\r\\n`` or ``\\r`` ends one)."""
-        starts = [0]
         data = self.data
-        for line in data.splitlines(keepends=True):  # bytes.splitlines splits at exactly these three
-            starts.append(starts[-1] + len(line))
+        lines = data.splitlines(keepends=True)  # bytes.splitlines splits at exactly these three
+        starts = list(accumulate(map(len, lines), initial=0))
         if len(starts) > 1 and not data.endswith((b"\n", b"\r")):
             starts.pop()
         return tuple(starts)

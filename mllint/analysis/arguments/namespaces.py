@@ -139,7 +139,7 @@ class Namespace:
 
     def _takes_only(self, function: Function, parameter: str, passed: ast.expr) -> bool:
         """Does every use of a function in this file call it with the same variable?"""
-        for use in self.files.own.uses.by_name.get(function.name, []):
+        for use in self.files.own.uses.named(function.name):
             call = use.parent
             if not isinstance(call, ast.Call) or call.func is not use.node:
                 return False

@@ -30,31 +30,44 @@ class Use:
 
 @dataclass
 class Uses:
-    """The names of one file. Built in one pass over all its expressions, so only for files that need it.
+    """The names of one file. Built in one pass over all its expressions, so only for files that need it; what stands
+    around a name is put together when somebody asks for it (45 ms instead of 12 for accelerate's twenty files otherwise).
 
     ``tangled`` are (scope, name) pairs that something binds which is no plain statement: a comprehension or lambda
     of the same name nearby, ``del``, ``nonlocal``, ``except … as``, an import.
     """
 
     syntax: Syntax
-    by_name: dict[str, list[Use]] = field(default_factory=dict)
     tangled: set[tuple[Scope, str]] = field(default_factory=set)
     _bound: dict[Scope, set[str]] = field(default_factory=dict)
     _global: dict[Scope, set[str]] = field(default_factory=dict)
-    _found: dict[tuple[Scope, str], list[Use]] = field(default_factory=dict)
+    _names: dict[str, list[tuple[ast.Name, ast.AST]]] = field(default_factory=dict)
+    _holders: dict[ast.AST, ast.AST] = field(default_factory=dict)
+    _found: dict[str, list[Use]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for declaration in self.syntax.statements(ast.Global):
             self._global.setdefault(self.syntax.scope(declaration), set()).update(declaration.names)
         for statement in self.syntax.all():
             self._read(statement)
-        for name, uses in self.by_name.items():
-            for use in uses:
-                self._found.setdefault((self.owner(name, use.statement), name), []).append(use)
+
+    def named(self, name: str) -> list[Use]:
+        """Every use of a name, whoever binds it."""
+        if name not in self._found:
+            self._found[name] = [
+                Use(node, tuple(self._above(node, statement)), statement)
+                for node, statement in self._names.get(name, ())
+            ]
+        return self._found[name]
 
     def of(self, scope: Scope, name: str) -> list[Use]:
         """The uses of a name that ``scope`` binds, those in functions inside it included."""
-        return self._found.get((scope, name), [])
+        return [use for use in self.named(name) if self.owner(name, use.statement) is scope]
+
+    def _above(self, node: ast.AST, statement: ast.AST) -> Iterator[ast.AST]:
+        while node is not statement:
+            node = self._holders[node]
+            yield node
 
     def owner(self, name: str, statement: ast.AST) -> Scope:
         """The function, class or module whose variable a name in a statement is."""
@@ -82,20 +95,26 @@ class Uses:
         for name in _otherwise_bound(statement):
             bound.add(name)
             self.tangled.add((scope, name))
-        pending: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(child, (statement,)) for child in parts(statement)]
+        holders = self._holders
+        pending = parts(statement)
+        for child in pending:
+            holders[child] = statement
         while pending:
-            node, above = pending.pop()
+            node = pending.pop()
             if isinstance(node, ast.Name):
-                self.by_name.setdefault(node.id, []).append(Use(node, above, statement))
+                self._names.setdefault(node.id, []).append((node, statement))
                 if not isinstance(node.ctx, ast.Load):
                     if node.id not in self._global.get(scope, ()):
                         bound.add(node.id)
-                    if isinstance(node.ctx, ast.Del) or isinstance(above[0], (ast.comprehension, ast.NamedExpr)):
+                    if isinstance(node.ctx, ast.Del) or isinstance(holders[node], (ast.comprehension, ast.NamedExpr)):
                         self.tangled.add((scope, node.id))
                 continue
             if isinstance(node, ast.Lambda):
                 self.tangled.update((scope, name.lstrip("*")) for name in parameter_names(node.args))
-            pending.extend((child, (node, *above)) for child in parts(node))
+            below = parts(node)
+            for child in below:
+                holders[child] = node
+            pending += below
 
 
 def _otherwise_bound(statement: ast.AST) -> Iterator[str]:

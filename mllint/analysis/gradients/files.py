@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mllint.analysis.gradients.flow import Flow
+from mllint.analysis.gradients.flow import UNREAD, Flow
+from mllint.analysis.gradients.sources import does_not_enter, source_phrases
 
 if TYPE_CHECKING:
     from mllint.analysis.index import FileIndex
@@ -58,15 +59,18 @@ class Files:
 
     def entering(self, path: str) -> tuple[Flow, ...]:
         """The flows of a file of the project, unread ones if no gradient enters there."""
-        from mllint.analysis.gradients.flows import UNREAD, flows, may_enter
-
         data = self.project.load_bytes(path) if self.project is not None and path in self.project.files else None
         if self.project is None or data is None:
             return ()
-        if not may_enter(data):
+        if not source_phrases(data):
             return UNREAD
-        index, syntax = self.index(path), self.project.syntax(path)
-        return flows(syntax.module, index.aliases, data) if index and syntax else ()
+        index = self.index(path)
+        if index is None or does_not_enter(data, index):
+            return () if index is None else UNREAD
+        from mllint.analysis.gradients.flows import flows
+
+        syntax = self.project.syntax(path)
+        return flows(syntax.module, index.aliases, data) if syntax else ()
 
     def resolve(self, callee: str, path: str, called: bool = False) -> tuple[str, Flow, int] | None:
         """The file and flow of a callee, and how many of its parameters ``apply`` fills; None where unknown."""

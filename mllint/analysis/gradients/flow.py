@@ -148,3 +148,8 @@ def arguments_of(handover: Handover, parameters: tuple[str, ...], method: str, s
         if name in parameters:
             found[name] = passed
     return found
+
+
+#: What stands for the flows of a file in which no gradient enters: it may fill, but what it fills is only read where a
+#: gradient arrives from elsewhere.
+UNREAD: tuple[Flow, ...] = (Flow("", unread=True),)

@@ -9,16 +9,11 @@ import ast
 from collections.abc import Mapping
 
 from mllint.analysis.gradients.fills import Value, joined
-from mllint.analysis.gradients.flow import Flow
+from mllint.analysis.gradients.flow import UNREAD, Flow
 from mllint.analysis.gradients.kernel_flows import kernel_flows
 from mllint.analysis.gradients.scopes import Draft, Reading, Unit, collect, defaults_of, definitions
-from mllint.analysis.gradients.sources import SOURCE_PHRASES
+from mllint.analysis.gradients.sources import BACKWARD, source_phrases
 from mllint.analysis.gradients.taint import Frame, read_unit
-
-_SOURCES = tuple(phrase.encode() for phrase in SOURCE_PHRASES)
-
-#: Any other file: it may fill, but what it fills is only read where a gradient arrives from elsewhere.
-UNREAD = (Flow("", unread=True),)
 
 
 def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes) -> tuple[Flow, ...]:
@@ -27,15 +22,10 @@ def flows(tree: ast.Module, aliases: Mapping[str, str], data: bytes) -> tuple[Fl
     Only files in which a gradient enters are read (20 of transformers' 2,860); for all others one flow says
     ``unread``, and `routes` reads them where it has to. ``data`` is the file's text.
     """
-    phrases = [phrase for phrase in _SOURCES if phrase in data]
-    if not phrases or (phrases == [b"def backward"] and not _has_backward(tree, aliases)):
+    phrases = source_phrases(data)
+    if not phrases or (phrases == [BACKWARD] and not _has_backward(tree, aliases)):
         return UNREAD
     return read_flows(tree, aliases)
-
-
-def may_enter(data: bytes) -> bool:
-    """Could a gradient enter in a file with this text?"""
-    return any(phrase in data for phrase in _SOURCES)
 
 
 def _has_backward(tree: ast.Module, aliases: Mapping[str, str]) -> bool:

@@ -8,8 +8,12 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mllint.analysis.names import dotted_name
+
+if TYPE_CHECKING:
+    from mllint.analysis.index import Definition, FileIndex
 
 #: Calls that hand a function over to autograd: the place of that function among the arguments (by name where it
 #: has one), and which of its parameters then receive gradients. None: all from there on.
@@ -30,6 +34,9 @@ REGISTRARS: Mapping[str, tuple[tuple[int | str, ...], int, int | None]] = {
 
 #: One of these stands in every file that hands a gradient to a function of its own.
 SOURCE_PHRASES = ("def backward", "def vjp", "custom_gradient", "RegisterGradient", "backward = ", *sorted(REGISTRARS))
+
+_SOURCES = tuple(phrase.encode() for phrase in SOURCE_PHRASES)
+BACKWARD = b"def backward"
 
 #: Parameters of a backward that hold no gradient, whatever library it is of.
 _NO_GRADIENT = frozenset(
@@ -86,6 +93,41 @@ def autograd_classes(defined: list[ast.ClassDef], aliases: Mapping[str, str]) ->
         if not more:
             return frozenset(found)
         found |= more
+
+
+def source_phrases(data: bytes) -> list[bytes]:
+    """Which signs of a gradient that enters are in a file's text."""
+    return [phrase for phrase in _SOURCES if phrase in data]
+
+
+def does_not_enter(data: bytes, index: FileIndex) -> bool:
+    """Is a file's only sign of a gradient a ``backward`` that its index knows for a trainer's? `flows` finds nothing then."""
+    return not _may_have_backward(index) and source_phrases(data) == [BACKWARD]
+
+
+def _may_have_backward(index: FileIndex) -> bool:
+    """Could some ``backward`` of a file be one that autograd or a layer calls, as far as its index tells? Most are a
+    trainer's; to parse their files once more took 0.2 s for transformers."""
+    classes: dict[str, list[Definition]] = {}
+    for each in index.definitions:
+        if each.kind == "class":
+            classes.setdefault(each.qualname, []).append(each)
+    own = {name.rpartition(".")[2] for name in classes}
+    for each in index.definitions:
+        owner, _, name = each.qualname.rpartition(".")
+        if name != "backward" or each.kind == "class" or owner not in classes:
+            continue
+        if any(_OWN_GRADIENT.fullmatch(parameter) for parameter in each.parameters):
+            return True
+        if any(_may_be_autograd(base, own, index) for holder in classes[owner] for base in holder.bases):
+            return True
+    return False
+
+
+def _may_be_autograd(base: str, own: set[str], index: FileIndex) -> bool:
+    """Could a base class make a ``backward`` autograd's? One of the file itself, or of no plain name, could."""
+    last = index.dotted(base).rpartition(".")[2]
+    return not base or base in own or "Function" in last or last in ("PyLayer", "PyLayerContext", "CustomOp")
 
 
 def received(function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: tuple[str, ...]) -> tuple[str, ...]:

@@ -12,11 +12,16 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from mllint.analysis.liveness.blocks import bound_names, parameters
-from mllint.analysis.syntax import inside
 from mllint.reading.source import Source
 
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+#: Statements that `_targets` reads, and those below which nothing is looked for.
+_BINDING = frozenset((ast.Assign, ast.AnnAssign, ast.AugAssign, ast.For, ast.AsyncFor, ast.With, ast.AsyncWith))
+_NO_BLOCKS = frozenset(
+    (*_FUNCTIONS, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr, ast.Return, ast.Raise)
+)
+_BLOCKS = ("body", "handlers", "orelse", "finalbody", "cases")
 #: What runs later, or has names of its own.
 _ASIDES = (*_FUNCTIONS, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
@@ -53,16 +58,23 @@ def may_read_in_other_branch(choice: ast.If, source: Source) -> bool:
     return any(
         bool(other) and _mentions(name, other, source)
         for block, other in ((choice.body, choice.orelse), (choice.orelse, choice.body))
-        for name in {target.id for node in _below(block) for target in _targets(node)}
+        for name in _assigned(block)
     )
 
 
-def _below(block: list[ast.stmt]) -> Iterator[ast.AST]:
-    """The statements of a block and of those in it, definitions left out."""
-    for statement in block:
-        yield statement
-        if not isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
-            yield from inside(statement)
+def _assigned(block: list[ast.stmt]) -> set[str]:
+    """The plain names that the statements of a block assign to, those nested in it too; definitions left out."""
+    names: set[str] = set()
+    pending: list[ast.AST] = list(block)
+    while pending:
+        node = pending.pop()
+        kind = type(node)
+        if kind in _BINDING:
+            names.update(target.id for target in _targets(node))
+        if kind not in _NO_BLOCKS:
+            for field in _BLOCKS:
+                pending += getattr(node, field, ())
+    return names
 
 
 def _branches_of_names(function: Function) -> dict[str, tuple[list[_Branch], ast.Name]]:
@@ -75,13 +87,13 @@ def _branches_of_names(function: Function) -> dict[str, tuple[list[_Branch], ast
     pending: list[tuple[ast.AST, tuple[_Branch, ...], bool]] = [(each, (), False) for each in reversed(function.body)]
     while pending:
         node, path, in_loop = pending.pop()
-        for target in _targets(node):
+        for target in _targets(node) if type(node) in _BINDING else ():
             known = found.get(target.id)
             if known is None:
                 found[target.id] = (list(path), target)
             elif known[0]:
                 found[target.id] = (_common(known[0], path), known[1])
-        if isinstance(node, (*_FUNCTIONS, ast.ClassDef)):
+        if type(node) in _NO_BLOCKS:
             continue
         if isinstance(node, ast.If):
             for in_else, block in ((True, node.orelse), (False, node.body)):

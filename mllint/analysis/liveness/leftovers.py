@@ -59,9 +59,13 @@ def unused_here(index: FileIndex, syntax: Syntax, source: Source) -> Iterator[Le
         if is_protocol_name(name) or any(not _is_plain(each, index) for each in node.decorator_list):
             continue
         found = Leftover(node, syntax.scope(node), not name.startswith("_"))
-        if is_mentioned(name, source.data, _bytes(found, source)) or _is_extension_point(found) or _hands_on(found):
+        if is_mentioned(name, source.data, _bytes(found, source)) or _is_extension_point(found):
             continue
-        if _is_kept_on_purpose(found, source) or (found.is_public and not _has_successor(found)):
+        if (
+            _hands_on(found, source)
+            or _is_kept_on_purpose(found, source)
+            or (found.is_public and not _has_successor(found))
+        ):
             continue
         if not isinstance(found.scope, ast.ClassDef) or is_closed_locally(found.scope, name, index, syntax):
             yield found
@@ -103,10 +107,12 @@ def _is_plain(decorator: ast.expr, index: FileIndex) -> bool:
     return is_plain_decorator(index.dotted(dotted_name(callee)))
 
 
-def _hands_on(found: Leftover) -> bool:
+def _hands_on(found: Leftover, source: Source) -> bool:
     """Does a method call the method of that name of something that it holds? Then it stands for that thing, and is
     called by those who call it there (an iterator around torch's, whose ``_reset`` the loader calls)."""
     name = found.node.name
+    if name.isascii() and source.data.count(name.encode(), *_bytes(found, source)) < 2:
+        return False  # only the definition itself: spares nearly all of them the walk
     return isinstance(found.scope, ast.ClassDef) and any(
         isinstance(node, ast.Attribute) and node.attr == name and not isinstance(node.value, ast.Name)
         for node in ast.walk(found.node)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import tokenize
 from collections.abc import Iterator
+from functools import lru_cache
 
 from mllint.analysis.project import Project
 
@@ -48,17 +49,23 @@ def is_mentioned_elsewhere(name: str, path: str, project: Project) -> bool:
 
 def _all_in_comments(places: list[int], data: bytes) -> bool:
     """Do these bytes all stand in comments? Not where the text cannot be tokenised."""
-    try:
-        tokens = list(tokenize.generate_tokens(io.StringIO(data.decode("utf-8", "replace")).readline))
-    except (tokenize.TokenError, SyntaxError):
-        return False
-    columns = {token.start[0]: token.start[1] for token in tokens if token.type == tokenize.COMMENT}
+    columns = _comments(data)
     for at in places:
         row_start = data.rfind(b"\n", 0, at) + 1
         row, column = data.count(b"\n", 0, at) + 1, len(data[row_start:at].decode("utf-8", "replace"))
         if row not in columns or column < columns[row]:
             return False
     return True
+
+
+@lru_cache(maxsize=1)
+def _comments(data: bytes) -> dict[int, int]:
+    """The columns of the comments by row; none where the text cannot be tokenised."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(data.decode("utf-8", "replace")).readline))
+    except (tokenize.TokenError, SyntaxError):
+        return {}
+    return {token.start[0]: token.start[1] for token in tokens if token.type == tokenize.COMMENT}
 
 
 __all__ = ["is_mentioned", "is_mentioned_elsewhere"]

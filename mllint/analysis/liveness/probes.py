@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from mllint.analysis.liveness.blocks import bound_names, own_nodes
 from mllint.analysis.syntax import Scope, Syntax, expressions
 
-_ASKING = re.compile(rb"\b(?:locals|vars|dir)[ \t]*\([ \t]*\)")
-_ASKS = (b"locals(", b"vars(", b"dir(", b"locals (", b"vars (", b"dir (")  # a tenth of the time of the pattern
+#: The literal first, its left edge afterwards: a tenth of the time of the other way round.
+_ASKING = tuple(re.compile(rb"%s(?<=\b%s)[ \t]*\([ \t]*\)" % (word, word)) for word in (b"locals", b"vars", b"dir"))
 _ERRORS = frozenset({"NameError", "UnboundLocalError"})
 
 #: Names of Python 2, and those that notebooks, profilers and the import system provide.
@@ -81,8 +81,8 @@ class Probe:
 
 def probes(syntax: Syntax, data: bytes) -> Iterator[Probe]:
     """Every such place whose name the scope around it really binds on some way."""
-    if any(word in data for word in _ASKS) and _ASKING.search(data):
-        rows = {data.count(b"\n", 0, match.start()) + 1 for match in _ASKING.finditer(data)}
+    rows = {data.count(b"\n", 0, match.start()) + 1 for asking in _ASKING for match in asking.finditer(data)}
+    if rows:
         for statement in syntax.statements(*_HOLDERS):
             if not rows.isdisjoint(range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)):
                 yield from _asked(statement, syntax)

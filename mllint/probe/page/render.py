@@ -6,6 +6,7 @@ May not: judge, read files or the clock, or load anything from elsewhere: one fi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from mllint.diagnostic import Severity
 from mllint.probe.check import all_checks
@@ -47,14 +48,13 @@ def render(
 def _summary(trace: Trace, verdict: Verdict, version: str) -> str:
     found = [one for report in verdict.reports for one in report.diagnostics]
     errors = sum(one.severity is Severity.ERROR for one in found)
+    levels = ((errors, "error"), (len(found) - errors, "warning"))
     told = (
-        f"{len(found)} {'finding' if len(found) == 1 else 'findings'}, {errors} of them errors"
-        if found
-        else "No findings"
+        ", ".join(f"{number} {name}{'' if number == 1 else 's'}" for number, name in levels if number) or "No findings"
     )
     level = "error" if errors else "warning" if found else "good"
     root = next((module.kind for module in trace.modules if module.path == ""), "")
-    elements = sum(module.elements for module in trace.modules)
+    elements = sum(prod(parameter.shape) for parameter in trace.parameters)
     facts = {
         "model": root,
         "parameters": count(elements),

@@ -46,12 +46,19 @@ def _looks(trace: Trace) -> dict[str, str]:
             note(parameter.name.rpartition(".")[0], "quiet")
     flow = trace.get(GradientFlow)
     if flow is not None:
+        also = {parameter.name: parameter.also for parameter in trace.parameters}
         for name, look in parameter_looks(flow).items():
-            note(name.rpartition(".")[0], look)
+            for each in (name, *also.get(name, ())):
+                note(each.rpartition(".")[0], look)
     oracle = trace.get(LayerOracle)
-    for checked in oracle.checked if oracle is not None else ():
-        if checked.what == "layer" and checked.blamed:
-            note(checked.path, "error")
+    blamed = {
+        checked.kind
+        for checked in (oracle.checked if oracle is not None else ())
+        if checked.what == "layer" and checked.blamed
+    }
+    for module in trace.modules:  # the oracle tries one layer of a class and speaks for all of them
+        if module.kind in blamed:
+            note(module.path, "error")
     return worst
 
 

@@ -23,6 +23,7 @@ class Made:
     def __init__(self) -> None:
         self._modules: WeakKeyDictionary[nn.Module, Site] = WeakKeyDictionary()
         self._parameters: dict[int, Site] = {}
+        self._containers: WeakKeyDictionary[nn.Module, dict[str, Site]] = WeakKeyDictionary()
         self._kept: list[torch.Tensor] = []  # an id is good as long as its object lives
 
     def note(self, value: Any) -> None:
@@ -37,6 +38,17 @@ class Made:
                 self._parameters[id(value)] = site
                 self._kept.append(value)
 
+    def note_container(self, module: nn.Module, name: str, value: Any) -> None:
+        """Remember the line that gave a module a plain list, tuple, dict or set: what is in it is not registered."""
+        if isinstance(value, (list, tuple, dict, set)) and name not in self._containers.get(module, ()):
+            site = user_site()
+            if site is not None:
+                self._containers.setdefault(module, {})[name] = site
+
+    def container_of(self, module: nn.Module, name: str) -> Site | None:
+        """Where a module was first given this plain container, as far as that was seen."""
+        return self._containers.get(module, {}).get(name)
+
     def of(self, thing: nn.Module | torch.Tensor) -> Site | None:
         """Where a module or parameter was made, as far as that was seen."""
         return self._modules.get(thing) if isinstance(thing, nn.Module) else self._parameters.get(id(thing))
@@ -49,6 +61,7 @@ def watching(made: Made) -> Iterator[None]:
 
     def noting_assign(module: nn.Module, name: str, value: Any) -> None:
         made.note(value)
+        made.note_container(module, name, value)
         assign(module, name, value)
 
     def noting_add(module: nn.Module, name: str, value: Any) -> None:

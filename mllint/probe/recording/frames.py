@@ -102,7 +102,7 @@ def code_site(function: object) -> Site | None:
     while hasattr(function, "func"):  # functools.partial
         function = function.func
     try:
-        code = inspect.unwrap(function).__code__ if callable(function) else None  # type: ignore[attr-defined]
+        code = inspect.unwrap(function).__code__ if callable(function) else None
     except (AttributeError, ValueError):
         return None
     if code is None or not nearness(code.co_filename):

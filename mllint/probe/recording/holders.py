@@ -44,7 +44,8 @@ class Holders:
     def of(self, new: Mapping[int, int], graphs: Mapping[str, int], made: Mapping[int, Site | None]) -> Iterator[Held]:
         """Who holds the ``new`` storages (-> bytes). A holder whose graphs have grown since ``graphs`` holds all that has no
         other name; ``made`` tells which line allocated a storage."""
-        left, named = dict(new), {}
+        left = dict(new)
+        named: dict[str, dict[int, int]] = {}
         for name, thing in self._things:
             key = storage(thing) if isinstance(thing, torch.Tensor) else 0
             if key in left:

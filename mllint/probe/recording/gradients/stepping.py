@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from mllint.probe.recording.holdings import held_by
 from mllint.probe.recording.run import Run
 
 #: Calls of the target's own step, so that what happens only every few calls is seen: an optimizer every fourth batch,
@@ -37,6 +38,12 @@ def watched_steps(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def known_optimizers(run: Run) -> list[torch.optim.Optimizer]:
+    """The target's optimizers, and those that its functions hold."""
+    held = [thing for _, thing in held_by(run.roots()) if isinstance(thing, torch.optim.Optimizer)]
+    return list({id(each): each for each in (*run.optimizers, *held)}.values())
 
 
 def parameters_of(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

@@ -111,7 +111,8 @@ def _forward_kind(call: FunctionCall, seeded: Callable[[], AbstractContextManage
     except Exception:  # noqa: BLE001  # the user's code; then nothing is known of it
         return False, False
     pairs = [(leaf.detach(), out) for leaf in subject.leaves.values() for out in outputs if leaf.shape == out.shape]
-    return any(torch.equal(value, out.to(value.dtype)) for value, out in pairs), any(_clamped(*pair) for pair in pairs)
+    identity = any(torch.equal(value, out.to(value.dtype)) for value, out in pairs)
+    return identity, not identity and any(_clamped(*pair) for pair in pairs)
 
 
 def _clamped(value: torch.Tensor, out: torch.Tensor) -> bool:

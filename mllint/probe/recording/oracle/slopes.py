@@ -36,6 +36,10 @@ _CUT = 1e-6
 _BESIDE = 1e-3
 
 
+#: The directions of which the error of a wrong gradient is the mean.
+_SEEDS = (5, 23, 29, 31)
+
+
 class Unclear(Exception):
     """Finite differences cannot be taken; the message says why."""
 
@@ -232,9 +236,24 @@ def _one(measure: Measure, label: str, names: Sequence[str]) -> tuple[TensorVerd
         if verdict in ("cut", "straight-through"):
             explained = _explaining(measure, names, analytic or 0.0, raw)
     error, noise = relative(analytic, raw.value), raw.noise / max(abs(analytic or 0.0), abs(raw.value), 1e-300)
+    if verdict == "wrong":
+        error = _typical(measure, names, raw.eps, frozenset(measure.point.tape.cuts))
     dtype = str(measure.subject.dtype)[6:]
     told = None if held is None else held.value
     return TensorVerdict(label, verdict, analytic, raw.value, told, error, noise, raw.eps, dtype), explained
+
+
+def _typical(measure: Measure, names: Sequence[str], eps: float, still: frozenset[int]) -> float:
+    """The relative error over several directions: one alone may be nearly at right angles to the gradient."""
+    off, size = 0.0, 0.0
+    for seed in _SEEDS:
+        other = Measure(measure.subject, measure.point, seed)
+        analytic = other.analytic(names) or 0.0
+        numeric = [other.difference(names, eps, held) for held in ((None, still) if still else (None,))]
+        nearest = min(numeric, key=lambda value: abs(value - analytic))
+        off += (analytic - nearest) ** 2
+        size += max(abs(analytic), abs(nearest)) ** 2
+    return math.sqrt(off / size) if size else 0.0
 
 
 def _explaining(measure: Measure, names: Sequence[str], analytic: float, raw: Slope) -> list[int]:
@@ -313,7 +332,7 @@ def _settled(first: TensorVerdict, beside: TensorVerdict | None) -> TensorVerdic
     if beside.verdict == "ok":
         return replace(first, verdict="kink")
     if beside.verdict in ("cut", "wrong"):
-        return replace(first, relative_error=min(first.relative_error, beside.relative_error))
+        return first
     return replace(first, verdict=beside.verdict)
 
 

@@ -17,6 +17,7 @@ from mllint.probe.measured.aliases import Aliases, KeptWeights
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import code_site, user_site
 from mllint.probe.recording.holdings import held_by, is_array
+from mllint.probe.recording.outputs import USER_ERRORS
 from mllint.probe.recording.recorders.modes import run_validation, takes_one
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
@@ -99,7 +100,7 @@ def _shared(kept: _Kept, live: dict[int, _Live]) -> KeptWeights | None:
 def _snapshot(snapshot: Callable[..., Any], model: nn.Module) -> Any:
     try:
         return snapshot(model) if takes_one(snapshot) else snapshot()
-    except Exception as error:  # the user's code: what it raises is the reason why there is no answer
+    except USER_ERRORS as error:
         raise Skip(f"`snapshot` raised {first_line(error)}") from error
 
 
@@ -155,11 +156,12 @@ def _watching(watch: _Watch) -> Iterator[None]:
         return save(thing, *args, **kwargs)
 
     patched: Any = nn.Module
-    patched.state_dict, saved_by.save = taking, saving
+    saver: Any = torch
+    patched.state_dict, saver.save = taking, saving
     try:
         yield
     finally:
-        patched.state_dict, saved_by.save = state_dict, save
+        patched.state_dict, saver.save = state_dict, save
 
 
 def _storages(things: Iterable[Any]) -> set[int]:

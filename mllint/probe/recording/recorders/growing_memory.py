@@ -57,11 +57,11 @@ class _Living:
         return found
 
 
-class _Makers(TorchDispatchMode):
+class _Makers(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The user's line that allocated each storage, the last one where an address was used again."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.sites: dict[int, Site | None] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

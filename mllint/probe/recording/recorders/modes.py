@@ -17,6 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from mllint.probe.measured.modes import ModeChange, Modes, StepMode
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import code_site, nearness, user_site
+from mllint.probe.recording.outputs import USER_ERRORS
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 from mllint.probe.site import Site
@@ -91,7 +92,7 @@ def run_validation(run: Run) -> None:
     validate: Any = run.entry.validate
     try:
         validate(run.model) if takes_one(validate) else validate()
-    except Exception as error:  # noqa: BLE001  # the user's code: what it raises is the reason why there is no answer
+    except USER_ERRORS as error:
         raise Skip(f"`validate` raised {first_line(error)}") from error
 
 

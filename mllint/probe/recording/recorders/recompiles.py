@@ -11,6 +11,7 @@ import re
 from mllint.probe.measured.recompiles import GraphBreak, Recompile, Recompiles
 from mllint.probe.recording.compiling import Listener, frames_compiled, listening
 from mllint.probe.recording.frames import nearness, shown
+from mllint.probe.recording.outputs import USER_ERRORS
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 from mllint.probe.site import Site
@@ -49,7 +50,7 @@ def _steps(run: Run, listener: Listener) -> None:
         listener.step = number + 1
         try:
             run.step(number % _WARM)
-        except Exception as error:  # noqa: BLE001  # the user's step, whose graphs run without their compiler here
+        except USER_ERRORS as error:  # dynamo's own are runtime errors
             raise Skip(f"the step does not run with its graphs as traced: {first_line(error)}") from error
         if frames_compiled() == before:
             raise Skip("nothing is compiled with torch.compile")

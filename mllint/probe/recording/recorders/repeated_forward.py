@@ -107,7 +107,7 @@ def record(run: Run) -> RepeatedForward:
     if not can_run_eagerly():
         raise Skip("the model is compiled, and this torch (before 2.6) cannot leave that out for a step")
     wanted = _contracts(run)
-    modules = {path: module for path, module in run.model.named_modules()}
+    modules = dict(run.model.named_modules())
     others = {id(module): module for root in run.known_modules()[1:] for module in root.modules()}
     heavy = [module for module in (*modules.values(), *others.values()) if _costs(module)]
     declared = [modules[path] for path in wanted if path in modules]

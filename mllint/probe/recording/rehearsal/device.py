@@ -50,7 +50,8 @@ class Call:
 
 
 class VirtualDevice:
-    """One GPU that is not there. ``log`` collects events while it is set; ``trial`` ends the step at a batch on the host."""
+    """One GPU that is not there. ``log`` collects events while it is set; ``trial`` ends the step at a batch on the host,
+    unless the step has moved a part of one (``batch_moved``): then it has forgotten the rest."""
 
     def __init__(self) -> None:
         self.table: SyncTable = table_for()
@@ -65,6 +66,7 @@ class VirtualDevice:
         self.call: Call | None = None
         self.silent = 0
         self.trial = False
+        self.batch_moved = False
         self.log: Log | None = None
         self.labelled: set[str] = set()
 
@@ -114,14 +116,14 @@ class VirtualDevice:
         """The host waits for the device. ``all_done``: until everything queued before is done."""
         if self.silent:
             return
+        where = at_work() if self.log is not None else None
+        if where is not None and where.asker == "probe":
+            return
         if all_done:
             self.pending.clear()
         if kind == "explicit":
             self.exported.clear()
-        if self.log is None:
-            return
-        where = at_work()
-        if where.asker == "probe":
+        if self.log is None or where is None:
             return
         node = torch._C._current_autograd_node()
         forward = node.metadata.get(_KEY) if node is not None else None
@@ -136,7 +138,7 @@ class VirtualDevice:
         if self.silent:
             return
         told = next((found for tensor in on_host if (found := self.hosts.get(tensor)) is not None), None)
-        if self.trial and told is not None and told.kind == "batch":
+        if self.trial and told is not None and told.kind == "batch" and not self.batch_moved:
             raise BatchOnHost
         if self.log is None:
             return

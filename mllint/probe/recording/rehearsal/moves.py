@@ -54,6 +54,8 @@ def _moved(device: VirtualDevice, tensor: torch.Tensor, there: bool, name: str, 
     with _calling(device, tensor), device.quiet():
         result = tensor.detach().clone()
     if there:
+        told = device.hosts.get(tensor)
+        device.batch_moved |= told is not None and told.kind == "batch"
         if tensor.numel():
             transfer(device, tensor, result, to_device=True, no_wait=no_wait, operator=name)
         device.put(result)
