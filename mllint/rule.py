@@ -132,6 +132,17 @@ class Rule:
         )
 
 
+def reads_code(rule: Rule) -> bool:
+    """Has the rule a static half, one that looks at code?"""
+    return bool(visited_nodes(rule)) or reads_files(rule) or reads_commands(rule) or reads_kernels(rule)
+
+
+def reported_by(rule: Rule) -> tuple[str, ...]:
+    """The commands that report the rule: one for each half. What the engine itself reports is of ``check``."""
+    halves = {"check": reads_code(rule), "probe": reads_traces(rule)}
+    return tuple(command for command, there in halves.items() if there) or ("check",)
+
+
 def summary(rule: Rule) -> str:
     """The first line of the rule's page: what is wrong, in one sentence."""
     return (type(rule).__doc__ or "").strip().partition("\n")[0]
@@ -174,10 +185,12 @@ __all__ = [
     "Safety",
     "Severity",
     "Triggers",
+    "reads_code",
     "reads_commands",
     "reads_files",
     "reads_kernels",
     "reads_traces",
+    "reported_by",
     "summary",
     "visited_nodes",
 ]

@@ -44,7 +44,7 @@ PROBE_MEANINGS: dict[str, tuple[str, str]] = {
     ),
     "timeout": ("Seconds for the whole run; what takes longer is ended.", ""),
     "memory": ("The most memory that the target may allocate, where the system can limit it.", '"8GB"'),
-    "checks": ("Checks to make besides the default ones; `all` means every one.", '["one-batch"]'),
+    "checks": ("Checks to make besides the default ones; `all` means every one.", '["all"]'),
     "skip-checks": ("Checks to leave out.", '["layer-oracle"]'),
 }
 

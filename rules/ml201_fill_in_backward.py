@@ -126,7 +126,7 @@ class FillInBackward(Rule):
     def visit_file(self, ctx: Context) -> Iterator[Diagnostic]:
         if ctx.index is None or ctx.syntax is None:
             return
-        from mllint.analysis.gradients.flow import UNREAD
+        from mllint.analysis.gradients.flow import FLOWS, UNREAD
         from mllint.analysis.gradients.routes import gradient_fills
 
         own = UNREAD
@@ -134,6 +134,7 @@ class FillInBackward(Rule):
             from mllint.analysis.gradients.flows import flows  # 20 ms to import, which most runs save
 
             own = flows(ctx.syntax.module, ctx.index.aliases, ctx.source.data)
+        ctx.syntax.for_project[FLOWS] = own  # the project asks for them: 0.4 s for transformers
         for fill in gradient_fills(ctx.index, own, ctx.absolute_path, ctx.project):
             yield _finding(fill, ctx)
 

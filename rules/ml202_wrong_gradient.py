@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.measured.global_direction import GlobalDirection
-from mllint.probe.measured.layer_oracle import Checked, LayerOracle, TensorVerdict
 from mllint.rule import Meta, Rule
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context
     from mllint.probe.judge import Judging
+    from mllint.probe.measured.global_direction import GlobalDirection
+    from mllint.probe.measured.layer_oracle import Checked, TensorVerdict
     from mllint.probe.trace import Trace
 
 #: From this relative error on a gradient is an error, below it a warning: half or double the derivative is 0.5.
@@ -172,6 +172,9 @@ class WrongGradient(Rule):
                 )
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.global_direction import GlobalDirection
+        from mllint.probe.measured.layer_oracle import LayerOracle
+
         oracle = trace.get(LayerOracle)
         failed = False
         for entry in oracle.checked if oracle else ():
@@ -230,7 +233,11 @@ def _everywhere(whole: GlobalDirection, ctx: Judging) -> Diagnostic:
         severity=Severity.INFO if doubtful else severity,
         why=(
             f"{_figures(tensor)} (along one direction over {whole.parameters} parameters, {tensor.dtype}): "
-            + (f"{doubtful} may account for it" if doubtful else "no single layer shows it, so look at the loss and the outermost forward")
+            + (
+                f"{doubtful} may account for it"
+                if doubtful
+                else "no single layer shows it, so look at the loss and the outermost forward"
+            )
         ),
     )
 
@@ -252,7 +259,9 @@ def _how(tensor: TensorVerdict) -> str:
 def _nearest(tensor: TensorVerdict) -> float:
     """The numeric slope that the analytic one is compared with: that with cuts held still, where it is nearer."""
     analytic = tensor.analytic or 0.0
-    return min((tensor.numeric, tensor.numeric if tensor.held is None else tensor.held), key=lambda n: abs(n - analytic))
+    return min(
+        (tensor.numeric, tensor.numeric if tensor.held is None else tensor.held), key=lambda n: abs(n - analytic)
+    )
 
 
 def _figures(tensor: TensorVerdict) -> str:

@@ -6,13 +6,15 @@ May not: call a gradient cut on purpose a fault (a teacher, a frozen part, a str
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.gradient_flow import Cause, GradientFlow
-from mllint.probe.measured.layer_oracle import LayerOracle
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.gradient_flow import Cause, GradientFlow
+    from mllint.probe.trace import Trace
 
 #: The loss depends on parameters whose movement changes it by more than this share, and by more than its own noise.
 _DEPENDS, _OVER_NOISE = 1e-5, 10.0
@@ -29,8 +31,15 @@ _ADVICE = {
     "tolist": "keep the tensor",
     "__float__": "keep the tensor; take its float only to print it",
     "tensor": "use the tensor itself: `torch.tensor` copies values and leaves the graph behind",
-    "argmax": "an index has no gradient: use weights (softmax, Gumbel-softmax) or a straight-through estimator",
+    "checkpoint": "pass `use_reentrant=False`: the other kind needs an input that requires a gradient",
 }
+_INDEX = "an index or a comparison has no gradient: use weights (softmax, sigmoid) or a straight-through estimator"
+_ADVICE |= dict.fromkeys(
+    ["argmax", "argmin", "topk", "sort", "argsort", "max", "min", "gt", "ge", "lt", "le", "eq"], _INDEX
+)
+_ADVICE |= dict.fromkeys(
+    ["one_hot", "long", "int", "bool", "__gt__", "__ge__", "__lt__", "__le__", "multinomial"], _INDEX
+)
 
 
 class CutGradient(Rule):
@@ -113,9 +122,12 @@ class CutGradient(Rule):
     meta = Meta(code="ML204", name="cut-gradient", severity=Severity.ERROR, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.gradient_flow import GradientFlow
+
         flow = trace.get(GradientFlow)
-        for cause in flow.causes if flow is not None else ():
-            yield from _of_cause(ctx, flow, cause)
+        if flow is not None:
+            for cause in flow.causes:
+                yield from _of_cause(ctx, flow, cause)
         yield from _of_layers(ctx, trace, flow)
 
 
@@ -123,12 +135,15 @@ def _of_cause(ctx: Judging, flow: GradientFlow, cause: Cause) -> Iterator[Diagno
     level = _level(flow, cause)
     first, count = cause.parameters[0], len(cause.parameters)
     all_of = "every parameter" if count == len(flow.parameters) else _counted(count)
-    text, why = _told(cause)
+    text, why = _told(cause, count == len(flow.parameters))
     made = (ctx.trace.parameter(first) or ctx.trace.parameters[0]).made if ctx.trace.parameters else None
     related = [(cause.applied, "applied here")] if cause.applied else [(made, f"`{first}` is made here")]
     messages = (f"{text} {all_of}: {_named(cause.parameters, 3)}", f"{text} {all_of}: {_named(cause.parameters, 1)}")
     if cause.how == "unused":
-        messages = (f"`{cause.module}` is never called: {text} {all_of}", f"{text} {all_of}: {_named(cause.parameters, 1)}")
+        messages = (
+            f"`{cause.module}` is never called: {text} {all_of}",
+            f"{text} {all_of}: {_named(cause.parameters, 1)}",
+        )
     yield ctx.observe(
         cause.site or made,
         *messages,
@@ -147,22 +162,29 @@ def _level(flow: GradientFlow, cause: Cause) -> Severity:
     if cause.how in ("unused", "saturated"):
         return Severity.WARNING
     depends = cause.change is not None and cause.change > max(_DEPENDS, _OVER_NOISE * cause.noise)
-    if cause.how in ("gate", "unrouted", "idle") or not depends or cause.twin or (cause.builtin and not cause.stepwise):
+    if (
+        cause.how in ("gate", "unrouted", "idle", "driven")
+        or not depends
+        or cause.twin
+        or (cause.builtin and not cause.stepwise)
+    ):
         return Severity.INFO
     if cause.operation == "no_grad" and not cause.activations:
         return Severity.WARNING if True in optimized else Severity.INFO
     return Severity.ERROR
 
 
-def _told(cause: Cause) -> tuple[str, str]:
+def _told(cause: Cause, everything: bool) -> tuple[str, str]:
     """The beginning of the message, and the reason with what to do."""
-    moves = "" if cause.change is None else f"moving them by a tenth changes the loss by {cause.change:.1e} of itself"
+    moves = "" if cause.change is None else f"moving them changes the loss by {cause.change:.1e} of itself"
     if cause.how == "gate":
         return "Zero at the start holds back", "the gradient arrives once the parameters that are all zero are not"
     if cause.how == "unused":
         return "no gradient for", "no forward used it in eight batches: remove the module, or call it"
     if cause.how in ("unrouted", "idle"):
         return "Not used in these batches:", "a module beside them was called, or theirs was, without them"
+    if cause.how == "driven":
+        return "Moved without a gradient:", "the forward or the step changes them by hand, so they are taken as trained"
     if cause.how == "saturated":
         return (
             f"Every unit of this `{cause.operation}` is flat, so nothing reaches",
@@ -170,7 +192,10 @@ def _told(cause: Cause) -> tuple[str, str]:
             "its weights, a missing norm)",
         )
     if cause.how == "hook":
-        return "A hook turns the gradient into zeros for", f"a gradient arrives before the hook, and {moves}: correct the hook"
+        return (
+            "A hook turns the gradient into zeros for",
+            f"a gradient arrives before the hook, and {moves}: correct the hook",
+        )
     if cause.how == "stop" and not cause.builtin:
         return (
             f"The backward of `{cause.operation}` gives zeros to",
@@ -178,20 +203,27 @@ def _told(cause: Cause) -> tuple[str, str]:
         )
     if cause.how == "stop":
         advice = "use a straight-through estimator, or a smooth function" if cause.stepwise else "no fault of the code"
-        return f"`{cause.operation}` passes a zero gradient on to", f"its derivative is zero here; {moves or 'exact'}: {advice}"
+        return (
+            f"`{cause.operation}` passes a zero gradient on to",
+            f"its derivative is zero here; {moves or 'exact'}: {advice}",
+        )
     back = "; with the gradient let through here it comes back" if cause.restored else ""
     if cause.twin:
         back = f"; taken as a follower of `{cause.twin}`"
     advice = _ADVICE.get(cause.operation, "keep to operations that have a gradient")
+    if cause.operation in ("detach", "data") and cause.restored is None:
+        advice = "what follows leaves torch, so compute it with torch operations instead"
     if cause.how == "unknown":
         advice = "look for values that leave torch between them and the loss"
     named = f"`{cause.operation}` cuts off" if cause.how == "cut" else "No gradient arrives at"
-    frozen = "or freeze them with `requires_grad_(False)`"
-    return named, f"no gradient arrives, yet {moves}{back}: {advice}, {frozen}"
+    frozen = "" if everything else ", or freeze them with `requires_grad_(False)`"
+    return named, f"no gradient arrives, yet {moves}{back}: {advice}{frozen}"
 
 
 def _of_layers(ctx: Judging, trace: Trace, flow: GradientFlow | None) -> Iterator[Diagnostic]:
     """Layers whose input or parameters are cut although other ways around them carry a gradient."""
+    from mllint.probe.measured.layer_oracle import LayerOracle
+
     oracle = trace.get(LayerOracle)
     told = [cause for cause in flow.causes if _level(flow, cause) is not Severity.INFO] if flow is not None else []
     sites = {cause.site for cause in told}

@@ -6,12 +6,15 @@ May not: count gradients as stale that a step accumulates on purpose before it u
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.stale_gradients import OptimizerGradients, StaleGradients
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.stale_gradients import OptimizerGradients
+    from mllint.probe.trace import Trace
 
 
 class MissingZeroGrad(Rule):
@@ -81,6 +84,8 @@ class MissingZeroGrad(Rule):
     meta = Meta(code="ML205", name="missing-zero-grad", severity=Severity.ERROR, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.stale_gradients import StaleGradients
+
         measured = trace.get(StaleGradients)
         for optimizer in measured.optimizers if measured is not None else ():
             if optimizer.stale:

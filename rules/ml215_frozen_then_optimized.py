@@ -6,12 +6,15 @@ May not: name a parameter that moves, or one that gets no gradient: the one is t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.optimizer_coverage import Coverage, Hidden, OptimizerCoverage
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.optimizer_coverage import Coverage, Hidden, OptimizerCoverage
+    from mllint.probe.trace import Trace
 
 #: The smallest relative step that a type can show.
 _RESOLUTION = {"float64": 2.3e-16, "float32": 1.2e-7, "float16": 9.8e-4, "bfloat16": 7.9e-3, "complex64": 1.2e-7}
@@ -80,6 +83,8 @@ class FrozenThenOptimized(Rule):
     meta = Meta(code="ML215", name="frozen-then-optimized", severity=Severity.WARNING, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.optimizer_coverage import OptimizerCoverage
+
         measured = trace.get(OptimizerCoverage)
         if measured is None:
             return
@@ -174,10 +179,13 @@ def _frozen(ctx: Judging, measured: OptimizerCoverage) -> Iterator[Diagnostic]:
 
 def _hidden(ctx: Judging, hidden: Hidden) -> Diagnostic:
     name = f"{hidden.owner}.{hidden.attribute}" if hidden.owner else hidden.attribute
-    what = f"{hidden.gradients} of its {_counted(hidden.parameters)} get a gradient and are not the model's"
+    if hidden.container in ("Tensor", "Parameter"):
+        message = f"`{name}` is a plain tensor, no parameter of the model, though it gets a gradient"
+    else:
+        message = f"`{name}` is a plain `{hidden.container}`: the model does not know its {_counted(hidden.parameters)}"
     return ctx.observe(
         hidden.site or (ctx.trace.modules[0].forward if ctx.trace.modules else None),
-        f"`{name}` is a plain `{hidden.container}`: {what}",
+        message,
         f"A plain `{hidden.container}` hides {_counted(hidden.parameters)} from the model: `{hidden.attribute}`",
         f"`{hidden.attribute}` hides {_counted(hidden.parameters)} from the model",
         why=(

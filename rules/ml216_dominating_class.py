@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import sqrt
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.class_gradient import ClassGradient, LossGradient
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.class_gradient import LossGradient
+    from mllint.probe.trace import Trace
 
 #: A class dominates above this share of the gradient, and above this multiple of an equal share.
 _SHARE, _MULTIPLE = 0.20, 3.0
@@ -89,6 +92,8 @@ class DominatingClass(Rule):
     meta = Meta(code="ML216", name="dominating-class", severity=Severity.WARNING, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.class_gradient import ClassGradient
+
         measured = trace.get(ClassGradient)
         for call in measured.calls if measured is not None else ():
             if _dominated(call):

@@ -6,13 +6,16 @@ May not: call data that repeats itself in one split a leak between two.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.split_overlap import Split
-from mllint.probe.measured.split_overlap import SplitOverlap as Measured
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.split_overlap import Split
+    from mllint.probe.measured.split_overlap import SplitOverlap as Measured
+    from mllint.probe.trace import Trace
 
 #: A share of validation samples that are in training too; less is what large collections have by nature.
 _SHARE = 0.01
@@ -93,6 +96,8 @@ class SplitOverlap(Rule):
     meta = Meta(code="ML803", name="split-overlap", severity=Severity.ERROR, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.split_overlap import SplitOverlap as Measured
+
         measured = trace.get(Measured)
         if measured is None:
             return

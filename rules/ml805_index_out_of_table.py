@@ -6,12 +6,15 @@ May not: call an index wrong that torch counts from the end, or one that the los
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.indices import Indices, OutOfTable
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.indices import OutOfTable
+    from mllint.probe.trace import Trace
 
 
 class IndexOutOfTable(Rule):
@@ -91,6 +94,8 @@ class IndexOutOfTable(Rule):
     meta = Meta(code="ML805", name="index-out-of-table", severity=Severity.ERROR, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.indices import Indices
+
         measured = trace.get(Indices)
         for out in measured.out if measured is not None else ():
             index = out.high if out.high >= out.size else out.low

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.bad_batch import BadBatch as Measured
-from mllint.probe.measured.bad_batch import OddBatch
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.measured.bad_batch import OddBatch
+    from mllint.probe.trace import Trace
 
 _REMEDY = {
     "non-finite": "find the sample, and drop or repair it where the data is read",
@@ -91,6 +93,8 @@ class BadBatch(Rule):
     meta = Meta(code="ML816", name="bad-batch", severity=Severity.ERROR, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.bad_batch import BadBatch as Measured
+
         measured = trace.get(Measured)
         odd = sorted(measured.odd, key=_kind) if measured is not None else []
         for _, group in groupby(odd, key=_kind):
@@ -115,13 +119,18 @@ def _messages(odd: OddBatch) -> tuple[str, ...]:
     if odd.oddity == "constant":
         return (f"Batch {odd.batch}: {part} is {odd.told}, unlike the other batches",)
     if odd.oddity == "undeclared":
-        return (f"Batch {odd.batch}: {part} is {odd.told}, declared is {odd.usual}", f"Batch {odd.batch}: {part} is not as declared")
+        return (
+            f"Batch {odd.batch}: {part} is {odd.told}, declared is {odd.usual}",
+            f"Batch {odd.batch}: {part} is not as declared",
+        )
     what = {
         "non-finite": f"{part} has {odd.told}",
         "empty": f"{part} is empty, {odd.told}",
         "changed": f"{part} is {odd.told}, in others {odd.usual}",
     }[odd.oddity]
-    short = {"non-finite": f"{part} is not finite", "empty": f"{part} is empty", "changed": f"{part} is {odd.told}"}[odd.oddity]
+    short = {"non-finite": f"{part} is not finite", "empty": f"{part} is empty", "changed": f"{part} is {odd.told}"}[
+        odd.oddity
+    ]
     effect = odd.effect if odd.outcome == "breaks" else "the step works" if odd.outcome == "works" else ""
     brief = effect.partition(" raises ")[0] + " fails" if " raises " in effect else effect
     ends = [f"; {end}" for end in dict.fromkeys((effect, brief)) if end]

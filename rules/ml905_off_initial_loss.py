@@ -6,12 +6,14 @@ May not: judge a model that nobody called fresh.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
-from mllint.probe.judge import Judging
-from mllint.probe.measured.first_loss import FirstLoss
-from mllint.probe.trace import Trace
 from mllint.rule import Meta, Rule
+
+if TYPE_CHECKING:
+    from mllint.probe.judge import Judging
+    from mllint.probe.trace import Trace
 
 #: A first loss within these multiples of ln(classes) is what an untrained classifier may have.
 _LOWEST, _HIGHEST = 0.5, 2.0
@@ -75,6 +77,8 @@ class OffInitialLoss(Rule):
     meta = Meta(code="ML905", name="off-initial-loss", severity=Severity.WARNING, since="0.1.0")
 
     def judge(self, trace: Trace, ctx: Judging) -> Iterator[Diagnostic]:
+        from mllint.probe.measured.first_loss import FirstLoss
+
         measured = trace.get(FirstLoss)
         if measured is None:
             return

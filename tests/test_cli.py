@@ -133,10 +133,10 @@ def test_an_unknown_code_names_the_nearest(project: Path) -> None:
     result = run("check", "--select", "ML5011")
     assert result.exit_code == 2
     assert "`ML5011`" in result.stderr and "`ML501`" in result.stderr
-    (project / "pyproject.toml").write_text('[tool.mllint]\nselect = ["ML20l"]\n')
+    (project / "pyproject.toml").write_text('[tool.mllint]\nselect = ["fill-in-backwards"]\n')
     result = run("check")
     assert result.exit_code == 2
-    assert "pyproject.toml" in result.stderr and "`ML201`" in result.stderr
+    assert "pyproject.toml" in result.stderr and "`fill-in-backward`" in result.stderr
     result = run("check", "--ignore", "ML5011")
     assert "`ML5011`" in result.stderr and "pyproject.toml" not in result.stderr
 
@@ -429,7 +429,7 @@ def test_without_a_command_there_is_help(project: Path) -> None:
     assert "Usage: mllint" in result.stderr and "check" in result.stderr
 
 
-@pytest.mark.parametrize("command", ["", "check", "rule", "linter", "clean", "version"])
+@pytest.mark.parametrize("command", ["", "check", "probe", "rule", "linter", "clean", "version"])
 def test_help_fits_a_narrow_terminal(command: str) -> None:
     result = CliRunner(env={"COLUMNS": "80"}).invoke(main, [*command.split(), "--help"], prog_name="mllint")
     assert result.exit_code == 0

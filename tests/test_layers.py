@@ -133,6 +133,15 @@ def test_heavy_libraries_stay_where_they_belong(path: Path) -> None:
             assert within(name, ["mllint.analysis", "mllint.lazy"]), f"{name} imports libcst: ask mllint.lazy"
 
 
+@pytest.mark.parametrize("path", [path for path in MODULES if dotted(path).startswith("rules.")], ids=dotted)
+def test_rules_load_without_the_probe(path: Path) -> None:
+    """Every `mllint check` loads every rule: what only `judge` needs is imported in it, what only a type checker needs
+    below `if TYPE_CHECKING` (all measurements together are 30 ms)."""
+    tree = ast.parse(path.read_text("utf-8"))
+    at_once = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in at_once if name.startswith("mllint.probe")], f"{dotted(path)} loads the probe at once"
+
+
 @pytest.mark.parametrize("path", MODULES, ids=dotted)
 def test_every_module_says_what_it_may_not_do(path: Path) -> None:
     if path.name == "__init__.py" or dotted(path).startswith("rules."):
@@ -159,7 +168,7 @@ def test_broad_excepts() -> None:
                     continue
                 if within(dotted(path), ["mllint.probe.recording"]):
                     line = text.splitlines()[node.lineno - 1]
-                    assert re.search(r"# noqa: BLE001  # \w+", line), f"{path}:{node.lineno} does not say why it is broad"
+                    assert re.search(r"  # (?!noqa)\w+", line), f"{path}:{node.lineno} does not say why it is broad"
                 else:
                     broad.append((dotted(path), caught))
     assert broad == [

@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("torch")
-
 from mllint.probe.check import Check, all_checks
 from mllint.probe.gather import Ending, merged, trace_of, with_skipped
 from mllint.probe.launch import Plan, probe
@@ -110,19 +108,22 @@ def test_a_flood_of_output_and_an_exit_without_a_word(tmp_path: Path) -> None:
     assert trace.failure.text.endswith("the last words") and len(trace.failure.text) <= 20_000
 
 
-def test_a_target_that_interrupts_itself_and_a_limit_on_memory(tmp_path: Path) -> None:
+def test_a_target_that_interrupts_itself_and_a_limit_on_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     limited = "def stop():\n    global kept\n    kept = torch.ones(400_000_000)\n"
     if sys.platform == "linux":
         trace = probed(tmp_path, limited, after=1, memory=1_000_000_000)
         assert trace.failure is not None and "memory" in trace.failure.text and trace.steps == 1
-    trace = probed(tmp_path, "def mllint_probe():\n    raise KeyboardInterrupt\n")
+    trace = probed(tmp_path, "def mllint_probe():\n    os.chdir('/')\n    raise KeyboardInterrupt\n")
     assert trace.failure is not None and trace.failure.kind == "raised" and "KeyboardInterrupt" in trace.failure.message
     assert last_row(trace, tmp_path) == "raise KeyboardInterrupt"
+    assert trace.failure.frames[-1].path == "target_file.py", "whatever the current folder is by then"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals")
-def test_who_ends_the_command_ends_the_child(tmp_path: Path) -> None:
-    """A CI job sends SIGTERM to the command alone."""
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_ends_the_command_ends_the_child(tmp_path: Path, number: signal.Signals) -> None:
+    """A CI job sends SIGTERM to the command alone; the child has a group of its own, so Ctrl-C does not reach it either."""
     path = tmp_path / "target_file.py"
     note = tmp_path / "child"
     path.write_text(f"import os, time\nopen({str(note)!r}, 'w').write(str(os.getpid()))\ntime.sleep(100)\n")
@@ -132,8 +133,8 @@ def test_who_ends_the_command_ends_the_child(tmp_path: Path) -> None:
         if note.exists() and note.read_text():
             break
         time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    process.send_signal(number)
+    assert process.wait(20) == 128 + number
     assert gone(int(note.read_text()))
 
 
@@ -161,7 +162,7 @@ def test_an_end_without_a_word_is_a_death() -> None:
 def test_only_a_time_out_of_the_rehearsal_counts_as_the_users() -> None:
     main = Trace(steps=3)
     late = Trace(failure=Failure("timed out", "it ran out of time", "host-syncs"))
-    dead = Trace(failure=Failure("died", "it was killed (SIGSEGV)", "host-syncs"))
+    dead = trace_of("a.py", ['["started", "host-syncs"]'], Ending("died", "it was killed (SIGSEGV)"))
     assert merged(main, late).failure == late.failure
     assert merged(main, dead).failure is None
     assert [run.outcome for run in merged(main, dead).checks] == ["crashed"]

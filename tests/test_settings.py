@@ -40,6 +40,7 @@ def test_every_key_is_read() -> None:
         "rules": ["/p/lint"],
         "allow-packs": ["/p/lint"],
         "options": {"ML201": {"depth": 3}},
+        "probe": {"target": "train.py:fn", "skip-checks": ["a"]},
         "baseline": "/p/known.json",
         "fail-on": "error",
         "exclude": ["a"],
@@ -71,6 +72,7 @@ def test_every_key_is_read() -> None:
         "per-file-ignores": (("a/*", ("ML5",)),),
         "extend-per-file-ignores": (("!b", ("ML2", "ML3")),),
         "options": (("ML201", "depth", 3, "/p/mllint.toml"),),
+        "probe": (("target", "/p/train.py:fn", "/p/mllint.toml"), ("skip_checks", ("a",), "/p/mllint.toml")),
     }
     assert (settings.root, settings.config_path) == ("/p", "/p/mllint.toml")
     layer = {key.replace("-", "_"): tuple(value) for key, value in says.items() if isinstance(value, list)}

@@ -6,23 +6,76 @@ May not: run the Function, or look at another file.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 #: Words of a class name that tell of a gradient changed on purpose. Rounding and signs need no words: their derivative is zero.
 _NAMES = frozenset(
-    "straight passthrough ste surrogate reverse reversal reversed reverser revgrad grl adversarial clip clamp clamper "
-    "bound detach identity".split()
+    {
+        "straight",
+        "passthrough",
+        "ste",
+        "surrogate",
+        "reverse",
+        "reversal",
+        "reversed",
+        "reverser",
+        "revgrad",
+        "grl",
+        "adversarial",
+        "clip",
+        "clamp",
+        "clamper",
+        "bound",
+        "detach",
+        "identity",
+    }
 )
 
 #: Words that say so of a Function whose forward returns its input as it is.
 _OF_IDENTITY = frozenset(
-    "grad gradient grads gradients backward bwd scale scaler multiply multiplier modifier stop noise inject aux auxiliary "
-    "loss penalty filter hook copy reduce gather scatter parallel region sync broadcast neg negate flip rev weight mask "
-    "norm warp".split()
+    {
+        "grad",
+        "gradient",
+        "grads",
+        "gradients",
+        "backward",
+        "bwd",
+        "scale",
+        "scaler",
+        "multiply",
+        "multiplier",
+        "modifier",
+        "stop",
+        "noise",
+        "inject",
+        "aux",
+        "auxiliary",
+        "loss",
+        "penalty",
+        "filter",
+        "hook",
+        "copy",
+        "reduce",
+        "gather",
+        "scatter",
+        "parallel",
+        "region",
+        "sync",
+        "broadcast",
+        "neg",
+        "negate",
+        "flip",
+        "rev",
+        "weight",
+        "mask",
+        "norm",
+        "warp",
+    }
 )
 
 #: Words that stand in the name of almost any Function, and say so only beside "grad".
-_WITH_GRAD = frozenset("scale scaled mult mul weight weighted norm normalize trick".split())
-_GRAD = frozenset("grad gradient grads gradients backward bwd".split())
+_WITH_GRAD = frozenset({"scale", "scaled", "mult", "mul", "weight", "weighted", "norm", "normalize", "trick"})
+_GRAD = frozenset({"grad", "gradient", "grads", "gradients", "backward", "bwd"})
 
 #: What a docstring or comment says about it.
 _PHRASES = re.compile(
@@ -52,5 +105,5 @@ def made_up_on_purpose(name: str, text: str, identity: bool = False) -> str:
 def words_of(name: str) -> set[str]:
     """The words of a name in camel case or with underscores: ``GradReverse`` has grad and reverse."""
     parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
-    joined = {"".join(pair).lower() for pair in zip(parts, parts[1:], strict=False)}
+    joined = {"".join(pair).lower() for pair in pairwise(parts)}
     return {part.lower() for part in parts} | (joined & {"revgrad", "passthrough"})

@@ -6,7 +6,7 @@ May not: open files (it is given loaders), report, or know which rule asks.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from posixpath import dirname, join, normpath
 from typing import NoReturn
@@ -260,6 +260,14 @@ class Project:
                 for word in found:
                     table.setdefault(word, []).append(path)
         return self.memory.setdefault("words", tables)  # type: ignore[return-value]  # put there just now
+
+    def left(self, key: str, path: str) -> object:
+        """What an analysis left for the project when it first looked at a file; None where nothing is known."""
+        return self.memory.get(f"left {key} {path}")
+
+    def leave(self, path: str, things: Mapping[str, object]) -> None:
+        """Keep what an analysis left in `Syntax.for_project`."""
+        self.memory.update((f"left {key} {path}", thing) for key, thing in things.items())
 
     def prepare(self) -> None:
         """Read what nearly every question needs, before processes are forked that would each read it."""

@@ -38,6 +38,8 @@ class Syntax:
         self._at_import: list[ast.stmt] | None = None
         #: Where analyses keep what they built for this file, each under a key of its own.
         self.memory: dict[str, Any] = {}
+        #: Plain data that an analysis of the first look leaves for the project: `Project.left` has it again.
+        self.for_project: dict[str, Any] = {}
         parents, by_kind, place = self._parents, self._by_kind, self._place
         pending: list[ast.AST] = [module]
         while pending:

@@ -107,10 +107,7 @@ def writes(syntax: Syntax, known: Collection[str]) -> tuple[Write, ...]:
     """
     found: list[Write] = []
     scopes = _Scopes(syntax)
-    rebinds = bool(syntax.statements(ast.Global))
     for statement in syntax.statements(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Delete, ast.Expr):
-        if not rebinds and _only_names(statement):
-            continue  # four of five statements end here: half of the time
         for target, kind in _written(statement):
             head = target.partition(".")[0].partition("[")[0]
             if head not in known:
@@ -122,15 +119,6 @@ def writes(syntax: Syntax, known: Collection[str]) -> tuple[Write, ...]:
                 continue
             found.append(Write(target, syntax.qualname(statement), statement.lineno, kind))
     return tuple(found)
-
-
-def _only_names(statement: ast.stmt) -> bool:
-    """Does a statement certainly write to nothing but plain names?"""
-    if isinstance(statement, ast.Expr):
-        return not isinstance(statement.value, ast.Call)
-    if isinstance(statement, ast.Assign):
-        return len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name)
-    return isinstance(statement, (ast.AugAssign, ast.AnnAssign)) and isinstance(statement.target, ast.Name)
 
 
 def _written(statement: ast.stmt) -> Iterator[tuple[str, WriteKind]]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from mllint.diagnostic import Safety, Severity
 from mllint.output.style import paint, severity_look
 from mllint.output.toml_ import toml_value
-from mllint.rule import Meta, Option, Rule, summary
+from mllint.rule import Meta, Option, Rule, reported_by, summary
 
 if TYPE_CHECKING:
     from markdown_it.token import Token
@@ -42,7 +42,8 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class RulePage:
-    """Everything that is said about a rule. ``url`` is "" where its page has no public address."""
+    """Everything that is said about a rule. ``url`` is "" where its page has no public address, ``by`` are the commands that
+    report it, ``observed`` the level in the probe where that is another one."""
 
     code: str
     name: str
@@ -54,6 +55,8 @@ class RulePage:
     sections: tuple[Section, ...]
     url: str = ""
     options: tuple[Option, ...] = ()
+    by: tuple[str, ...] = ("check",)
+    observed: Severity | None = None
 
     def section(self, title: str) -> str:
         """The Markdown of a section, "" where the page has none."""
@@ -76,8 +79,11 @@ class RulePage:
     def facts(self) -> str:
         """Severity, fix and age in one line."""
         state = {Severity.INFO: "info, off by default"}.get(self.severity, self.severity.value)
+        if self.observed:
+            state += f" ({self.observed.value} where the probe has seen it)"
         fix = f"{self.fix.value} fix" if self.fix else "no fix"
-        return f"{state} · {fix} · {self.confidence} confidence · since {self.since}"
+        commands = " and ".join(f"`mllint {command}`" for command in self.by)
+        return f"{state} · by {commands} · {fix} · {self.confidence} confidence · since {self.since}"
 
 
 def summary_line(rule_class: type[Rule]) -> str:
@@ -106,6 +112,8 @@ def page(rule_class: type[Rule], base_url: str = "") -> RulePage:
         (*sections, *_options(meta)),
         url,
         meta.options,
+        reported_by(rule_class()),
+        meta.observed if meta.observed is not meta.severity else None,
     )
 
 
@@ -157,6 +165,8 @@ def as_data(page: RulePage) -> dict[str, object]:
         "name": page.name,
         "summary": page.summary,
         "severity": page.severity.value,
+        "observed": page.observed.value if page.observed else None,
+        "reported_by": list(page.by),
         "confidence": page.confidence,
         "fix": page.fix.value if page.fix else None,
         "since": page.since,
@@ -178,11 +188,12 @@ def as_json(page: RulePage) -> str:
 
 def catalogue_markdown(pages: Iterable[RulePage]) -> str:
     """The table of all rules, ordered by code, with links to their files."""
-    lines = ["| Code | Name | Severity | Fix | Since | Summary |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = ["| Code | Name | Severity | By | Fix | Since | Summary |", f"|{' --- |' * 7}"]
     for each in sorted(pages, key=lambda page: page.code):
         link = f"[{each.code}]({stem(each.code, each.name)}.py)"
         fix = each.fix.value if each.fix else "–"
-        cells = (link, f"`{each.name}`", each.severity.value, fix, each.since, each.summary)
+        level = " / ".join(level.value for level in (each.severity, each.observed) if level)
+        cells = (link, f"`{each.name}`", level, ", ".join(each.by), fix, each.since, each.summary)
         lines.append(f"| {' | '.join(_cell(cell) for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -102,7 +102,7 @@ def cache_key(folders: Sequence[Path], circumstances: str) -> str:
 
 
 def _python_files(folder: str) -> Iterator[str]:
-    """Every Python file below a folder: 2 ms, where ``Path.rglob`` takes 6."""
+    """Every Python file below a folder: 0.6 ms, where ``Path.rglob`` takes 1.6."""
     for place, _, names in os.walk(folder):
         yield from (os.path.join(place, name) for name in names if name.endswith(".py"))
 

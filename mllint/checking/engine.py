@@ -6,9 +6,9 @@ entries in the result, never exceptions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import cast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from mllint.analysis.index import FileIndex
 from mllint.analysis.project import Project, Unasked
@@ -26,7 +26,7 @@ from mllint.reading.source import Source
 class Survey:
     """What a file alone gives. ``report`` is final unless there are codes in ``asking``, or one in ``waiting``
     turns out to be reached from other files; then `answer` adds to ``found`` what they find with the project.
-    ``woken``, ``words`` and ``index`` are for that project, the index packed (see facts.py) where another process made it.
+    ``woken``, ``for_project``, ``words`` and ``index`` are for that project, the index packed (see facts.py) where another process made it.
     """
 
     report: Report
@@ -36,6 +36,7 @@ class Survey:
     words: Words | None = None
     index: FileIndex | str | None = None
     woken: tuple[str, ...] = ()
+    for_project: Mapping[str, Any] = field(default_factory=dict)
 
 
 #: What rules are given in the first look: the first question ends it for them.
@@ -71,6 +72,7 @@ def survey(source: Source, rules: RuleSet, absolute: str, *, ignore_noqa: bool =
         look.words if source.kind == "python" and not alone else None,
         look.index if source.kind == "python" and not alone else None,
         tuple(rule.meta.code for rule in woken),
+        look.for_project if not alone else {},
     )
 
 

@@ -144,7 +144,7 @@ def _examine_chunk(chunk: list[Task]) -> list[Result]:
 
 
 def _packed(result: Result) -> Result:
-    """A result for another process: most indexes are never asked for, and as text they cost a tenth there."""
+    """A result for another process: most indexes are never asked for there, and text need not be rebuilt."""
     first = result.survey
     if first is None or not isinstance(first.index, FileIndex):
         return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from mllint.analysis.context import Context, Shared
 from mllint.analysis.index import FileIndex, SyntaxFault, build_index, parse, too_deep
@@ -41,6 +42,7 @@ class Look:
     narrowed: set[str] = field(default_factory=set)
     words: Words | None = None
     index: FileIndex | None = None
+    for_project: dict[str, Any] = field(default_factory=dict)
 
     def diagnostics(self) -> list[Diagnostic]:
         """All findings, but for those of rules that want to ask the project first."""
@@ -69,6 +71,7 @@ def _run(look: Look, woken: list[Rule]) -> None:
         index = known or build_index(syntax, look.absolute or source.path)
         if look.project is not None and known is None:  # the first look of two
             look.words, look.index = words_of(source.data, index), index
+            look.for_project = syntax.for_project
         for rule in woken:
             _collect(look, rule, _narrowing(look, rule, index))
         _ask(look, [rule for rule in woken if rule.meta.code in look.narrowed], syntax, index)

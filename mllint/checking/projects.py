@@ -26,11 +26,13 @@ Answers: TypeAlias = "dict[tuple[str, str], tuple[str, ...]]"
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """What a look at one file tells the project: its words, its index (packed or not), which triggers it passes."""
+    """What a look at one file tells the project: its words, its index (packed or not), which triggers it passes, what
+    analyses left for it."""
 
     words: Words
     index: FileIndex | str
     gates: Mapping[Triggers, bool]
+    left: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,7 @@ class ProjectStore:
             opened.learn(target.absolute, learnt.words)
             opened.learn_index(target.absolute, learnt.index)
             opened.learn_gates(target.absolute, learnt.gates)
+            opened.project.leave(target.absolute, learnt.left)
 
     def save(self) -> None:
         """Keep what was learnt about the files of all projects."""

@@ -10,7 +10,7 @@ from functools import cache
 
 from mllint.checking.select import FAMILIES
 from mllint.diagnostic import Safety, Severity
-from mllint.rule import Meta, Option, Rule, reads_commands, reads_files, reads_kernels, visited_nodes
+from mllint.rule import Meta, Option, Rule, reads_code, reads_traces
 
 #: Two or more capital letters and three digits: no code is the beginning of another one.
 CODE = re.compile(r"[A-Z]{2,}\d{3}")
@@ -93,12 +93,13 @@ def visit_fault(rule: Rule) -> str:
             near = _nearest(node)
             hint = f"did you mean `visit_{near}`?" if near else f"it may also be {', '.join(_OWN_VISITS)}"
             return f"`{name}` names no node class of LibCST; {hint}"
-    return ""
+    return _call_fault(rule.judge, "judge")
 
 
 def _call_fault(visit: object, name: str) -> str:
     """Why a visit cannot be called as it would be."""
-    wanted = ("ctx",) if name == "visit_file" else ("node" if name not in _OWN_VISITS else name[len("visit_") :], "ctx")
+    what = {"visit_file": (), "judge": ("trace",)}
+    wanted = (*what.get(name, ("node" if name not in _OWN_VISITS else name[len("visit_") :],)), "ctx")
     if not callable(visit):
         return f"`{name}` is no method; write `def {name}(self, {', '.join(wanted)})`"
     import inspect  # only a user's rules need it
@@ -114,7 +115,7 @@ def _call_fault(visit: object, name: str) -> str:
 
 def foreign_fault(rule: Rule) -> str:
     """What is wrong with a user's rule beyond that: what it takes of mllint's own, or that nothing would call it."""
-    if not (visited_nodes(rule) or reads_files(rule) or reads_commands(rule) or reads_kernels(rule)):
+    if not (reads_code(rule) or reads_traces(rule)):
         return f"`{type(rule).__name__}` visits nothing; give it a method such as `visit_Call(self, node, ctx)`"
     return taken_fault(rule.meta)
 

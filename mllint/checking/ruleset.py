@@ -18,9 +18,10 @@ from mllint.rule import (
     OptionValue,
     Rule,
     Triggers,
+    reads_code,
     reads_commands,
-    reads_files,
     reads_kernels,
+    reads_traces,
     summary,
     visited_nodes,
 )
@@ -41,8 +42,10 @@ class RuleSet:
 
     @cached_property
     def checking(self) -> frozenset[str]:
-        """Codes that a static run can report: only for these is a suppression without a finding an unused one."""
-        return frozenset(rule.meta.code for rule in self._scanning) | (self.selection.codes & {"ML000", "ML001"})
+        """Codes that only a static run can report: for these alone is a suppression without a finding an unused one. What
+        a comment keeps quiet in the probe is not known here."""
+        static = (rule.meta.code for rule in self._scanning if not reads_traces(rule))
+        return frozenset(static) | (self.selection.codes & {"ML000", "ML001"})
 
     def at(self, absolute: str) -> RuleSet:
         """The rules for one file: without those that ``per-file-ignores`` switches off there.
@@ -120,8 +123,9 @@ class RuleSet:
 
     @staticmethod
     def reads(rule: Rule) -> bool:
-        """Does the rule look at code at all? (ML000 to ML002 are reported by the engine.)"""
-        return bool(visited_nodes(rule)) or reads_files(rule) or reads_commands(rule) or reads_kernels(rule)
+        """Does the rule look at code at all? (ML000 to ML002 are reported by the engine, and what has only a runtime half
+        by the probe.)"""
+        return reads_code(rule)
 
     @staticmethod
     def reads_kind(rule: Rule, kind: str) -> bool:

@@ -73,7 +73,7 @@ def _run(
             first = result.survey
             if first is not None and first.words is not None and first.index is not None:
                 gates = {each: code in first.woken for code, each in rules.at(result.target.absolute).gates.items()}
-                learnt = Learnt(first.words, first.index, gates)
+                learnt = Learnt(first.words, first.index, gates, first.for_project)
                 projects.learn(result.target, stamps[result.target.absolute], learnt)
     # In path order, so that what the project's questions remember never depends on which worker was first.
     waiting.sort(key=lambda result: _place(result.target))

@@ -62,7 +62,7 @@ def rule(code: str | None, everything: bool, output_format: str, here: Callable[
 @with_settings
 def linter(output_format: str, here: Callable[[], Settings]) -> None:
     """List the families and their rules."""
-    from mllint.rule import summary
+    from mllint.rule import reported_by, summary
 
     rules = rules_here(here)
     families = _families(rules)
@@ -84,7 +84,8 @@ def linter(output_format: str, here: Callable[[], Settings]) -> None:
             continue
         click.echo(f"{prefix}  {': '.join(part for part in (name, about) if part)}")
         for known in members:
-            click.echo(f"  {known.meta.code}  {known.meta.name:<26} {known.meta.severity.value:<8} {summary(known)}")
+            level, by = known.meta.severity.value, "+".join(reported_by(known))
+            click.echo(f"  {known.meta.code}  {known.meta.name:<26} {level:<8} {by:<12} {summary(known)}")
 
 
 def _called(code: str | None, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:

@@ -45,7 +45,7 @@ error: torch is not installed beside mllint, so nothing can be probed; install i
 @click.command()
 @probe_options
 def probe(options: ProbeOptions) -> None:
-    """Run a model for a few training steps and report what goes wrong in them.
+    """Run a model for a few steps; report what goes wrong.
 
     TARGET is path.py, path.py:function or package.module:function. Its code is run, in a child process with a time limit.
     """
@@ -114,7 +114,7 @@ def _job(options: ProbeOptions) -> _Job:
             raise TargetError(
                 "no target; name one (`mllint probe train.py`), or set `target` in `[tool.mllint.probe]` of the configuration"
             )
-        target = target_of(_from_here(str(given), flags.cwd), os.path.isfile, os.path.isdir)
+        target = target_of(_from_here(os.path.expanduser(str(given)), flags.cwd), os.path.isfile, os.path.isdir)
         if target.path and options.target:
             settings = finder.settings(posix(os.path.dirname(os.path.abspath(target.path))))
     own = probe_settings(settings.probe, options.over)

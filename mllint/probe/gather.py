@@ -53,6 +53,9 @@ def trace_of(target: str, lines: Iterable[str], ending: Ending) -> Trace:
     if failure is None and not parts.done:
         what = ending if ending.kind != "done" else replace(ending, kind="died", message="it ended too early")
         failure = Failure(_kind(what), what.message, parts.started, what.frames, what.text)
+        if parts.started:
+            outcome: Literal["skipped", "crashed"] = "skipped" if what.kind == "timed out" else "crashed"
+            parts.runs.append(CheckRun(parts.started, outcome, what.message))
     elif failure is not None and failure is parts.failure and parts.started:
         failure = replace(failure, during=parts.started)
     return replace(
@@ -110,8 +113,6 @@ def merged(main: Trace, rehearsal: Trace) -> Trace:
     its death says more about the virtual device than about the model."""
     failed = rehearsal.failure
     runs = list(rehearsal.checks)
-    if failed is not None and failed.during:
-        runs.append(CheckRun(failed.during, "crashed", f"in the rehearsal: {failed.message}"))
     failure = main.failure
     if failure is None and failed is not None and failed.kind == "timed out" and main.steps:
         failure = failed

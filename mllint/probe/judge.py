@@ -15,6 +15,7 @@ from mllint.checking.ruleset import RuleSet
 from mllint.checking.select import Selection, selection
 from mllint.checking.suppress import apply as apply_suppressions
 from mllint.diagnostic import Diagnostic, Place, Related, Severity, fitting
+from mllint.probe.check import all_checks
 from mllint.probe.site import Site
 from mllint.probe.trace import Trace
 from mllint.reading.source import Source
@@ -103,6 +104,7 @@ def judge(
         if reads_traces(rule):
             found += _judged(rule, trace, rules, sources)
     found = [one for one in found if one.code not in rules.selection.off(posixpath.join(root, one.path))]
+    found = _without_echo(found, trace)
     noted = [one for one in found if one.severity is Severity.INFO and one.code not in rules.selection.with_info]
     counted = sorted({one for one in found if one not in noted}, key=lambda one: one.sort_key)
     reports = []
@@ -116,6 +118,18 @@ def judge(
             own = sorted(kept, key=lambda one: one.sort_key)
         reports.append(Report(path, tuple(own), source, suppressed, any(one.code == "ML002" for one in own)))
     return Verdict(tuple(reports), tuple(noted))
+
+
+def _without_echo(found: list[Diagnostic], trace: Trace) -> list[Diagnostic]:
+    """A step that stopped for a reason that a check found is that finding, not an interruption (ML004) as well."""
+    failure = trace.failure
+    if failure is None or failure.kind != "raised":
+        return found
+    rows = {(frame.path, frame.row) for frame in failure.frames}
+    explaining = {code for check in all_checks() if check.explains for code in check.codes}
+    if any(one.code in explaining and (one.path, one.begin.row) in rows for one in found):
+        return [one for one in found if one.code != "ML004"]
+    return found
 
 
 def _judged(rule: Rule, trace: Trace, rules: RuleSet, sources: Mapping[str, Source]) -> list[Diagnostic]:

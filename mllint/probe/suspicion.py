@@ -15,7 +15,7 @@ from typing import Literal
 from mllint.checking.engine import check
 from mllint.checking.ruleset import RuleSet
 from mllint.checking.select import Selection
-from mllint.diagnostic import Diagnostic
+from mllint.diagnostic import Diagnostic, Severity
 from mllint.probe.check import all_checks
 from mllint.probe.measured.code_reached import CodeReached
 from mllint.probe.trace import Trace
@@ -98,7 +98,8 @@ def _held_against(
     block = block_at(blocks[one.path], one.begin.row)
     for seen in observed:
         if seen.code in codes and _same_place(one, block, seen, blocks, source):
-            return Suspicion(one, "confirmed", f"{seen.code} at {seen.path}:{seen.begin.row}")
+            note = " (a note)" if seen.severity is Severity.INFO else ""
+            return Suspicion(one, "confirmed", f"{seen.code} at {seen.path}:{seen.begin.row}{note}")
     reached = trace.get(CodeReached)
     ran = reached is not None and any(
         site.path == one.path and (block is None or site.row in block.begins) for site in reached.functions

@@ -31,7 +31,7 @@ class Use:
 @dataclass
 class Uses:
     """The names of one file. Built in one pass over all its expressions, so only for files that need it; what stands
-    around a name is put together when somebody asks for it (45 ms instead of 12 for accelerate's twenty files otherwise).
+    around a name is put together when somebody asks for it (half of the time).
 
     ``tangled`` are (scope, name) pairs that something binds which is no plain statement: a comprehension or lambda
     of the same name nearby, ``del``, ``nonlocal``, ``except … as``, an import.

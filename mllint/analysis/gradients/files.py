@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mllint.analysis.gradients.flow import UNREAD, Flow
+from mllint.analysis.gradients.flow import FLOWS, UNREAD, Flow
 from mllint.analysis.gradients.sources import does_not_enter, source_phrases
 
 if TYPE_CHECKING:
@@ -64,6 +64,9 @@ class Files:
             return ()
         if not source_phrases(data):
             return UNREAD
+        known = self.project.left(FLOWS, path)
+        if isinstance(known, tuple):
+            return known
         index = self.index(path)
         if index is None or does_not_enter(data, index):
             return () if index is None else UNREAD

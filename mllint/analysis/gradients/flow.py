@@ -150,6 +150,9 @@ def arguments_of(handover: Handover, parameters: tuple[str, ...], method: str, s
     return found
 
 
+#: Under this key the flows of a file are left for the project.
+FLOWS = "gradient flows"
+
 #: What stands for the flows of a file in which no gradient enters: it may fill, but what it fills is only read where a
 #: gradient arrives from elsewhere.
 UNREAD: tuple[Flow, ...] = (Flow("", unread=True),)

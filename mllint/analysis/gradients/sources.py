@@ -106,8 +106,8 @@ def does_not_enter(data: bytes, index: FileIndex) -> bool:
 
 
 def _may_have_backward(index: FileIndex) -> bool:
-    """Could some ``backward`` of a file be one that autograd or a layer calls, as far as its index tells? Most are a
-    trainer's; to parse their files once more took 0.2 s for transformers."""
+    """Could some ``backward`` of a file be one that autograd or a layer calls, as far as its index tells? Many are a
+    trainer's, and their files need not be parsed once more (84 of 706 files with a ``backward``)."""
     classes: dict[str, list[Definition]] = {}
     for each in index.definitions:
         if each.kind == "class":

@@ -18,10 +18,13 @@ from mllint.analysis.startup.follow import value_parts
 from mllint.analysis.startup.module_level import bound, defaults, imported
 from mllint.analysis.startup.mutability import is_environment_read
 from mllint.analysis.startup.sites import Site, functions, running
-from mllint.analysis.startup.words import names_config
+from mllint.analysis.startup.words import CONFIG_WORDS
 from mllint.analysis.startup.writers import written_by
 from mllint.analysis.syntax import Syntax
 from mllint.analysis.writes import Write
+
+#: `CONFIG_WORDS` in what is imported: nothing else is asked about.
+_CONFIG = re.compile("|".join(CONFIG_WORDS))
 
 #: Packages that keep no configuration of the project; os.environ is looked at before.
 _OUTSIDE = re.compile(
@@ -66,7 +69,7 @@ def _copied(statement: ast.ImportFrom, site: Site) -> Iterator[Frozen]:
     for item in statement.names:
         name = item.asname or item.name
         plain = item.name.isupper() or item.name.islower()
-        if plain and item.name != "*" and names_config(site.index.dotted(name)) and not _is_rebound(name, site):
+        if plain and item.name != "*" and _CONFIG.search(site.index.dotted(name)) and not _is_rebound(name, site):
             yield Frozen(name, None, item)
 
 
@@ -114,7 +117,7 @@ def _may_be_config(node: ast.expr, site: Site) -> bool:
         return False
     here = head in site.index.aliases or any(each.name == head for each in site.index.bindings)
     known = any(each.qualname == head for each in site.index.definitions)
-    return (here or known) and names_config(dotted) and "log" not in dotted.rpartition(".")[2].lower()
+    return (here or known) and bool(_CONFIG.search(dotted)) and "log" not in dotted.rpartition(".")[2].lower()
 
 
 def _is_class(word: str) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from mllint.analysis.names import dotted_name
 from mllint.analysis.project import Project
 from mllint.analysis.startup.sites import Function, Site, called, functions, node_of, running, site_of
-from mllint.analysis.startup.words import names_model
+from mllint.analysis.startup.words import MODEL_WORDS
 from mllint.analysis.syntax import Syntax
 
 _KERAS = ("keras", "tensorflow.keras", "tf_keras", "tensorflow.python.keras", "tensorflow.compat.v1.keras")
@@ -82,6 +82,9 @@ _KNOWN = re.compile(
     r"|types|importlib|pydantic|typer|click|packaging|attr|attrs|unittest|sqlalchemy|huggingface_hub|[A-Z]\w*Error)(\.|$)"
 )
 
+#: `MODEL_WORDS` in the names of what builds a model, of what is built, or of a base class: nothing else is asked about.
+_WORDS = re.compile("|".join(MODEL_WORDS))
+
 #: How many calls and classes deep a model is looked for.
 _DEPTH = 4
 
@@ -126,7 +129,7 @@ def may_build(call: ast.Call, target: str, site: Site, syntax: Syntax, depth: in
         return False
     maker = owner.rpartition(".")[2]  # of a class method: ``Net.small()``
     named = (made, target, maker if maker[:1].isupper() else "")
-    if any(names_model(each) for each in (*named, *_local_bases(dotted, site), *_local_bases(owner, site))):
+    if any(_WORDS.search(each) for each in (*named, *_local_bases(dotted, site), *_local_bases(owner, site))):
         return True
     here = [each for each in site.index.definitions if each.qualname == dotted]
     if not depth or not here or here[-1].kind != "function":

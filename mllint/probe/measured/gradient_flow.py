@@ -16,8 +16,8 @@ from mllint.probe.site import Site
 #: hook: a hook turned a gradient into zeros. saturated: every unit of an activation lies where it is flat.
 #: gate: the gradient is there once parameters that are all zero are not. unused: no operation ever saw the parameter.
 #: unrouted: unused, but a sibling in the same list or dict of modules was called. idle: its module was called without it.
-#: unknown: none of these was seen.
-How = Literal["cut", "stop", "hook", "saturated", "gate", "unused", "unrouted", "idle", "unknown"]
+#: driven: the target moves it by hand (a codebook that follows averages). unknown: none of these was seen.
+How = Literal["cut", "stop", "hook", "saturated", "gate", "unused", "unrouted", "idle", "driven", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ class Cause:
 
     ``operation`` is its name (``detach``, ``no_grad``, ``argmax``, the class of a custom Function, …) and ``site`` the
     user's line; ``module`` the path of the innermost module at work there. ``applied`` is where a custom Function was applied.
-    ``change`` is how much the loss moves, relative to itself, when the parameters are moved by about a tenth of their size;
-    ``noise`` how much it moves by itself; None where that was not tried. ``restored``: letting the gradient
-    through at that place brings it back. ``activations``: the operation cut computed activations, not only parameters.
+    ``change`` is how much the loss moves, relative to itself, when the parameters are moved by a tenth of their size (by all of it, where that is not felt);
+    ``noise`` how much it moves by itself; None where that was not tried. ``restored`` says whether letting the gradient
+    through at that place brings it back, None where that could not be tried. ``activations``: the operation cut computed activations, not only parameters.
     ``builtin``: the node is one of torch's own, whose derivative is exact (``stepwise``: of a function made of steps).
     ``twin`` is a module like the silenced one which does get gradients (the student of a teacher).
     """
@@ -64,7 +64,7 @@ class Cause:
     applied: Site | None = None
     change: float | None = None
     noise: float = 0.0
-    restored: bool = False
+    restored: bool | None = None
     activations: bool = False
     builtin: bool = False
     stepwise: bool = False

@@ -13,25 +13,26 @@ from mllint.probe.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Tensors that came in every step and stayed. ``holder`` is the user's name for what holds them ("" where it was not
-    found), ``kind`` its type, ``in_model`` whether the model holds it; ``bounded`` that it is emptied somewhere (a metric with a
-    ``reset``, a deque of limited length) or grows to a fixed size (an optimizer's history); ``graph`` that the tensors keep an
-    autograd graph alive; ``site`` is the line that made them; ``each`` and ``number`` are bytes and tensors a step."""
+    """What came in every step and stayed. ``holder`` is the user's name for what holds it ("" where it was not found),
+    ``kind`` its type, ``in_model`` whether the model holds it; ``bounded`` that it is emptied somewhere (a metric with a
+    ``reset``, a deque of limited length) or grows to a fixed size (an optimizer's history). A step adds ``each`` bytes in
+    ``number`` tensors and ``nodes`` operations of autograd graphs; ``site`` is the line that made the tensors."""
 
     holder: str
     kind: str
     in_model: bool
     bounded: bool
-    graph: bool
     site: Site | None
     each: int
     number: int
+    nodes: int
 
 
 @dataclass(frozen=True, slots=True)
 class GrowingMemory:
     """``live`` has the bytes after each step from ``first`` on (one-based), ``batch`` is the size of the batch in bytes,
-    ``saved`` whether tensors that autograd saved were counted too. ``held`` comes largest first, only where memory rose."""
+    ``saved`` whether tensors that autograd saved were counted too. ``held`` comes largest first, and is empty where neither
+    the bytes nor the graphs behind a holder rose with every step."""
 
     first: int
     live: tuple[int, ...]

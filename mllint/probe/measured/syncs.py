@@ -15,7 +15,7 @@ from mllint.probe.site import Site
 class Sync:
     """One line at which the host waits. ``kind`` says for what (item, D2H, H2D, nonzero, unique, size, equal, linalg,
     explicit, release), ``called`` is the function as the user wrote it, ``operator`` the one below autograd, ``asker`` whose
-    code asked (user, library, framework), ``counts`` how often in each watched step.
+    code asked (user, library, framework, unknown), ``counts`` how often in each watched step.
 
     In a backward pass ``node`` is the autograd node and ``forward`` the line of its forward. ``stall`` is the time from
     entering to leaving the call, in seconds a step; None in a rehearsal.
@@ -38,7 +38,7 @@ class DeviceMix:
     """One line at which an operation got tensors of both devices, or ``numpy`` one of the GPU.
 
     ``host_kind`` says where the host's tensor comes from: made (by ``host_name`` at ``host_site``), moved there, batch,
-    attribute (``host_name``) of a module, "" if unknown. ``in_module``: a module's forward made it. ``asked``: its code named
+    attribute (``host_name``) of a module, "" if unknown; ``host_asker`` whose code made it. ``in_module``: a module's forward did. ``asked``: its code named
     the CPU.
     """
 
@@ -53,6 +53,7 @@ class DeviceMix:
     host_kind: str = ""
     host_name: str = ""
     host_site: Site | None = None
+    host_asker: str = ""
     in_module: bool = False
     asked: bool = False
 

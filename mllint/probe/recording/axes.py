@@ -118,7 +118,9 @@ def batch_dims(inputs: Iterable[Input], first: int) -> dict[Place, int]:
     return found
 
 
-def with_sample_copied(inputs: Iterable[Input], dims: dict[Place, int], to: int, source: int) -> dict[Place, torch.Tensor]:
+def with_sample_copied(
+    inputs: Iterable[Input], dims: dict[Place, int], to: int, source: int
+) -> dict[Place, torch.Tensor]:
     """Every input that has samples, with sample ``to`` made a copy of another one: valid data, whatever it means."""
     changes = {}
     for one in inputs:
@@ -130,14 +132,15 @@ def with_sample_copied(inputs: Iterable[Input], dims: dict[Place, int], to: int,
 
 
 def with_noise_in(inputs: Iterable[Input], dims: dict[Place, int], to: int) -> dict[Place, torch.Tensor]:
-    """Every floating-point input that has samples, with large noise added to sample ``to``."""
+    """Every floating-point input that has samples, with large positive noise added to sample ``to``: it becomes the greatest
+    of the batch by most measures, so that what is picked by one changes."""
     changes, generator = {}, torch.Generator().manual_seed(0)
     for one in inputs:
         if one.place in dims and one.tensor.is_floating_point() and not one.masks:
             part, changed = one.tensor.select(dims[one.place], to), one.tensor.clone()
-            noise = torch.randn(part.shape, generator=generator).to(part.device, part.dtype)
+            noise = torch.randn(part.shape, generator=generator).abs().to(part.device, part.dtype)
             spread = one.tensor.float().std(correction=0).to(part.dtype)
-            changed.select(dims[one.place], to).add_(noise * (2 * spread + 1e-3))
+            changed.select(dims[one.place], to).add_(noise * (3 * spread + 1e-3))
             changes[one.place] = changed
     return changes
 

@@ -7,6 +7,8 @@ May not: know what a fault is; the caller tells.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +19,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from mllint.probe.recording.construction import Made
-from mllint.probe.recording.frames import forward_site, user_site
+from mllint.probe.recording.frames import forward_site, nearness, site_of, stack
 from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Replay, measurable
+from mllint.probe.recording.outputs import USER_ERRORS, measurable
+from mllint.probe.recording.replay import Replay
+from mllint.probe.recording.replay import __file__ as replay_file
 from mllint.probe.site import Site
 
 #: More calls of modules, or operations in one forward, are not compared.
@@ -99,10 +103,18 @@ def blamed(
             path = base.what
             break
     module = model.get_submodule(path)
-    site = forward_site(type(module))
-    if site is not None:
+    site = fault_site(module, made)
+    if site is not None and site == forward_site(type(module)):
         site = _line(replay, module, (before or {}, changes, resized or {}), at_fault) or site
-    return described(model, path, site or made.of(module))
+    return described(model, path, site)
+
+
+def fault_site(module: nn.Module, made: Made) -> Site | None:
+    """Where a user can do something about a module: at its forward if that is theirs, else where they made it."""
+    forward, maker = forward_site(type(module)), made.of(module)
+    if forward is None or maker is None:
+        return forward or maker
+    return forward if nearness(inspect.unwrap(type(module).forward).__code__.co_filename) == 2 else maker
 
 
 def described(model: nn.Module, path: str, site: Site | None) -> Blame:
@@ -172,7 +184,7 @@ class _Operations(TorchFunctionMode):
         output = func(*args, **(kwargs or {}))
         if self._inside and len(self.seen) < _MOST:
             result = args[0] if output is None and args else output  # `x[i] = y`
-            self.seen.append(Seen(getattr(func, "__name__", str(func)), [], _copies(result), user_site()))
+            self.seen.append(Seen(getattr(func, "__name__", str(func)), [], _copies(result), _site_in_call()))
         return output
 
 
@@ -197,6 +209,20 @@ def _line(replay: Replay, module: nn.Module, inputs: tuple[Changes, ...], at_fau
         if _faulty(base.returned, other.returned, third and third.returned, at_fault):
             return base.site
     return None
+
+
+def _site_in_call() -> Site | None:
+    """The innermost line at work below the replay: the user's own, or a library's where there is none."""
+    library = None
+    for frame in stack(sys._getframe(1)):
+        near = nearness(frame.f_code.co_filename)
+        if near == 2:
+            return site_of(frame)
+        if near == 1 and library is None:
+            library = site_of(frame)
+        if frame.f_code.co_filename == replay_file:
+            break
+    return library
 
 
 def _names_in(module: nn.Module) -> tuple[str, ...]:

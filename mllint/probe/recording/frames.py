@@ -19,7 +19,7 @@ import torch
 from mllint.probe.site import Site
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
-_OURS = str(Path(__file__).resolve().parents[2]) + os.sep
+OURS = str(Path(__file__).resolve().parents[2]) + os.sep
 _STANDARD = os.path.realpath(sysconfig.get_path("stdlib")) + os.sep
 _INSTALLED = tuple({sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("platlib") + os.sep})
 
@@ -27,18 +27,28 @@ _INSTALLED = tuple({sysconfig.get_path("purelib") + os.sep, sysconfig.get_path("
 @lru_cache(maxsize=4096)
 def nearness(filename: str) -> int:
     """2 for the user's own code, 1 for an installed library that is not torch, 0 for what is never shown."""
-    if filename.startswith(("<", _TORCH, _OURS)):
+    if filename.startswith(("<", _TORCH, OURS)):
         return 0
     if filename.startswith(_INSTALLED):
         return 1
     return 0 if os.path.realpath(filename).startswith(_STANDARD) else 2
 
 
+#: The folder of the run, where it was said: a target may go to another one.
+_ROOT: list[str] = []
+
+
+def name_files_from(folder: str) -> None:
+    """Name files relative to this folder from now on, wherever the target goes."""
+    _ROOT[:] = [folder]
+    shown.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def shown(filename: str) -> str:
     """A path as the trace names it: relative to the current folder where it lies below it."""
     path = os.path.abspath(filename)
-    root = os.getcwd().rstrip(os.sep) + os.sep
+    root = (_ROOT[0] if _ROOT else os.getcwd()).rstrip(os.sep) + os.sep
     return (path[len(root) :] if path.startswith(root) else path).replace(os.sep, "/")
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from types import CellType
 from typing import Any
 
 import torch
@@ -31,52 +33,68 @@ class Holders:
         self._things = list(held_by(run.roots()))
         self._by_name: dict[str, Any] = {}
         for name, thing in self._things:
-            self._by_name.setdefault(name, thing)
+            if isinstance(self._by_name.get(name), (CellType, type(None))):  # a cell has the name of what is in it
+                self._by_name[name] = thing
+
+    def known(self) -> dict[int, Any]:
+        """Every object by its identity, which holds as long as the result does."""
+        return {id(thing): thing for _, thing in self._things}
 
     def graphs(self) -> dict[str, int]:
-        """Holder -> the nodes of the autograd graphs that its tensors keep alive."""
+        """Holder -> the operations of the autograd graphs that its tensors keep alive."""
         roots: dict[str, list[Any]] = {}
         for name, thing in self._things:
             if isinstance(thing, torch.Tensor) and thing.grad_fn is not None:
-                roots.setdefault(_holder(name), []).append(thing.grad_fn)
-        return {name: _nodes(functions) for name, functions in roots.items()}
+                roots.setdefault(_container(name), []).append(thing.grad_fn)
+        return {name: _operations(functions) for name, functions in roots.items()}
 
-    def of(self, new: Mapping[int, int], graphs: Mapping[str, int], made: Mapping[int, Site | None]) -> Iterator[Held]:
-        """Who holds the ``new`` storages (-> bytes). A holder whose graphs have grown since ``graphs`` holds all that has no
-        other name; ``made`` tells which line allocated a storage."""
+    def of(
+        self,
+        new: Mapping[int, int],
+        longer: Mapping[str, int],
+        known: Mapping[int, Any],
+        made: Mapping[int, Site | None],
+    ) -> Iterator[Held]:
+        """Who holds the ``new`` storages (-> bytes), and who keeps ``longer`` graphs (-> operations more a step); what has no
+        other name belongs to the graphs. ``known`` was there before, ``made`` tells which line allocated a storage."""
         left = dict(new)
-        named: dict[str, dict[int, int]] = {}
+        named: dict[str, dict[int, int]] = {name: {} for name in longer}
         for name, thing in self._things:
             key = storage(thing) if isinstance(thing, torch.Tensor) else 0
             if key in left:
-                named.setdefault(_holder(name), {})[key] = left.pop(key)
-        grown = [name for name, nodes in self.graphs().items() if nodes > graphs.get(name, 0)]
-        for name in grown:
-            site = next((made[storage(each)] for each in self._tensors_of(name) if made.get(storage(each))), None)
-            kept = {**named.pop(name, {}), **left}
+                holder = _container(name) if _container(name) in longer else self._grown(name, known)
+                named.setdefault(holder, {})[key] = left.pop(key)
+        if longer:
+            named[next(iter(longer))].update(left)
             left = {}
-            yield self._held(name, kept, site, graph=True)
         for name, kept in named.items():
-            yield self._held(name, kept, next((made[key] for key in kept if made.get(key)), None), graph=False)
+            yield self._held(name, kept, longer.get(name, 0), made)
         if left:
             largest = max(left, key=lambda key: left[key])
-            yield Held("", "", False, False, False, made.get(largest), sum(left.values()), len(left))
+            yield Held("", "", False, False, made.get(largest), sum(left.values()), len(left), 0)
 
-    def _held(self, name: str, kept: Mapping[int, int], site: Site | None, *, graph: bool) -> Held:
+    def _grown(self, name: str, known: Mapping[int, Any]) -> str:
+        """The container that was there before and has got an element more, else the attribute that is new."""
+        prefixes = _prefixes(name)
+        for shorter, longer in reversed([*pairwise(prefixes)]):
+            holder = self._by_name.get(shorter)
+            if holder is not None and id(holder) in known:
+                return shorter if isinstance(holder, (list, dict, set, deque)) else longer
+        return name
+
+    def _held(self, name: str, kept: Mapping[int, int], nodes: int, made: Mapping[int, Site | None]) -> Held:
         path = [self._by_name[prefix] for prefix in _prefixes(name) if prefix in self._by_name]
         holder = self._by_name.get(name)
         in_model = any(isinstance(thing, nn.Module) for thing in path)
         bounded = any(_is_bounded(thing) for thing in path)
         kind = "" if isinstance(holder, torch.Tensor) else type(holder).__name__
-        return Held(name, kind, in_model, bounded, graph, site, sum(kept.values()), len(kept))
-
-    def _tensors_of(self, holder: str) -> list[torch.Tensor]:
-        """The newest first."""
-        found = [thing for name, thing in self._things if isinstance(thing, torch.Tensor) and _holder(name) == holder]
-        return found[::-1]
+        own = [thing for other, thing in self._things if isinstance(thing, torch.Tensor) and _container(other) == name]
+        places = [*kept, *(storage(tensor) for tensor in reversed(own))]
+        site = next((made[place] for place in places if made.get(place)), None)
+        return Held(name, kind, in_model, bounded, site, sum(kept.values()), len(kept), nodes)
 
 
-def _holder(name: str) -> str:
+def _container(name: str) -> str:
     """The container for an element (``losses`` for ``losses[3]``), else the name itself."""
     return name.rpartition("[")[0] if name.endswith("]") else name
 
@@ -95,7 +113,7 @@ def _is_bounded(thing: Any) -> bool:
     return hasattr(kind, "reset") and any(hasattr(kind, name) for name in _METRIC)
 
 
-def _nodes(functions: list[Any]) -> int:
+def _operations(functions: list[Any]) -> int:
     seen: set[Any] = set()
     waiting = list(functions)
     while waiting and len(seen) < _NODES:

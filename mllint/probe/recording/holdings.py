@@ -138,7 +138,7 @@ def _inside(name: str, thing: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(thing, types.FunctionType):
         yield from _of_function(name, thing)
     elif isinstance(thing, types.MethodType):
-        yield from ((name, thing.__func__), (f"{name}.__self__", thing.__self__))
+        yield from ((name, thing.__func__), (type(thing.__self__).__name__, thing.__self__))
     elif isinstance(thing, (staticmethod, classmethod)):
         yield name, thing.__func__
     elif isinstance(thing, property):

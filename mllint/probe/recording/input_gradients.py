@@ -14,7 +14,8 @@ from torch.overrides import TorchFunctionMode
 
 from mllint.probe.recording.axes import Axis
 from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Input, Replay, measurable
+from mllint.probe.recording.outputs import USER_ERRORS, Input, measurable
+from mllint.probe.recording.replay import Replay
 
 #: Along which dimensions the axis runs in an output or input of this shape, as masks of `Axis.masks`.
 Dims = Mapping[Place, "tuple[int, ...] | None"]
@@ -52,10 +53,9 @@ def gradient_leak(
 ) -> tuple[float, int]:
     """How much the outputs at untouched places depend, by their gradient, on the inputs at touched ones, relative to the
     greatest gradient; and which index along the axis they depend on most. NaN where there is no gradient to take."""
-    floats, integers = [], []
-    for one in inputs:
-        if one.place in dims and not one.masks:
-            (floats if one.tensor.is_floating_point() else integers).append(one)
+    data = [one for one in inputs if one.place in dims and not one.masks]
+    floats = [one for one in data if one.tensor.is_floating_point()]
+    integers = [one for one in data if not one.tensor.is_floating_point()]
     leaves = {one.place: one.tensor.clone().requires_grad_() for one in floats}
     embedded = _Embedded((one.tensor, dims[one.place]) for one in integers)
     try:
@@ -65,14 +65,15 @@ def gradient_leak(
         wanted = [(leaves[one.place], dims[one.place]) for one in floats] + embedded.leaves
         if objective is None or not objective.requires_grad or not wanted:
             return float("nan"), 0
-        found = torch.autograd.grad(objective, [leaf for leaf, _ in wanted], allow_unused=True)
+        found: Any = torch.autograd.grad(objective, [leaf for leaf, _ in wanted], allow_unused=True)
     except USER_ERRORS:  # reentrant checkpoints take no `grad`, some operations have none
         return float("nan"), 0
     most, leaked, index = 0.0, 0.0, 0
     for (_, dim), gradient in zip(wanted, found, strict=True):
         if gradient is None:
             continue
-        along = gradient.abs().nan_to_num().float().movedim(dim, 0).flatten(1).sum(1)
+        along = gradient.abs().nan_to_num().float().movedim(dim, 0)
+        along = along.reshape(len(along), -1).sum(1)
         most = max(most, float(along.max()))
         outside = torch.where(axis.untouched[: len(along)].to(along.device), 0.0, along)
         if float(outside.max()) > leaked:

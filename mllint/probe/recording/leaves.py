@@ -68,7 +68,8 @@ def own(batch: Any) -> Any:
 
 def _own_leaf(leaf: Any) -> Any:
     if isinstance(leaf, torch.Tensor):
-        return leaf.detach().clone()
+        copied = leaf.detach().clone()
+        return copied.pin_memory() if leaf.is_pinned() else copied  # a loader's pinned batch stays one
     if not is_array(leaf) and _inside(leaf) is None:
         return leaf
     try:  # what pytree does not know: a BatchEncoding, a dataclass, an array

@@ -23,6 +23,7 @@ from mllint.probe.recording.entry import Entry, batches_of
 from mllint.probe.recording.holdings import held_by
 from mllint.probe.recording.intercept import backward_roots, optimizers_held, wants_model
 from mllint.probe.recording.leaves import own
+from mllint.probe.recording.placing import on_device
 from mllint.probe.recording.skip import Skip
 from mllint.probe.recording.state import Snapshot, random_state, restore_random, seed_everything
 from mllint.probe.recording.values import KeptTensor
@@ -35,7 +36,7 @@ SEED = 1234
 @dataclass
 class Run:
     """One loaded target. ``steps`` is how many training steps the user allows, ``deadline`` a value of `time.monotonic`,
-    ``shared`` what recorders have read for each other (`survey`)."""
+    ``shared`` what recorders have read for each other (`survey`), ``moving`` whether batches are put on the device here."""
 
     entry: Entry
     made: Made = field(default_factory=Made)
@@ -45,6 +46,7 @@ class Run:
     deadline: float = float("inf")
     reload: Callable[[], Entry] | None = None
     shared: dict[str, Any] = field(default_factory=dict)
+    moving: bool = False
     _batches: list[Any] = field(default_factory=list)
 
     @property
@@ -69,7 +71,8 @@ class Run:
             wanted = max(number + 1, 3)
             if len(self._batches) < wanted:
                 self._batches = self._read(wanted)
-        return cloned(self._batches[number % len(self._batches)])
+        batch = cloned(self._batches[number % len(self._batches)])
+        return on_device(batch, self.device) if self.moving else batch
 
     def read_so_far(self) -> list[Any]:
         """The batches that steps have asked for until now, as they were read."""

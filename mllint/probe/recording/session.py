@@ -11,13 +11,13 @@ import time
 import traceback
 from collections.abc import Callable, Iterable
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from mllint.probe.check import Check
-from mllint.probe.recording.frames import forward_site, traceback_sites
+from mllint.probe.recording.frames import OURS, forward_site, nearness, shown, traceback_sites
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 from mllint.probe.trace import CheckRun, Failure, ModuleFacts, ParameterFacts, Trace
@@ -103,10 +103,22 @@ def _measure(run: Run, check: Check) -> tuple[CheckRun, Any]:
     except Skip as skip:
         outcome = CheckRun(check.name, "skipped", str(skip), time.perf_counter() - started)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary to recorders: a crash is an entry in the trace
-        where = traceback.extract_tb(error.__traceback__)[-1]
-        reason = f"{first_line(error)} ({where.name}, line {where.lineno})"
-        outcome = CheckRun(check.name, "crashed", reason, time.perf_counter() - started)
+        kind, reason = _blamed(error)
+        outcome = CheckRun(check.name, kind, reason, time.perf_counter() - started)
     return outcome, measured
+
+
+def _blamed(error: BaseException) -> tuple[Literal["skipped", "crashed"], str]:
+    """Whose exception it is that ended a recorder: the target's, run in a way that it does not bear, or our own."""
+    where, theirs = traceback.extract_tb(error.__traceback__), ""
+    for frame in where:
+        if frame.filename.startswith(OURS):
+            theirs = ""
+        elif nearness(frame.filename):
+            theirs = f" ({shown(frame.filename)}:{frame.lineno})"
+    if theirs:
+        return "skipped", f"the target raised {first_line(error)}{theirs}"
+    return "crashed", f"{first_line(error)} ({where[-1].name}, line {where[-1].lineno})"
 
 
 def environment() -> dict[str, str]:

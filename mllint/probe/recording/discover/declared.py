@@ -21,7 +21,10 @@ def find(place: Place) -> Found | None:
     thing = place.things().get(name)
     if isinstance(thing, Mapping):
         return Found(lambda: thing, f"`{name}`", None)
-    if thing is None or isinstance(thing, (type, nn.Module)):
+    if thing is None:
+        _say_which(place)
+        return None
+    if isinstance(thing, (type, nn.Module)):
         return None
     if not callable(thing):
         raise Unfit(f"a function `{name}`: it is {type(thing).__name__}, not a function")
@@ -29,3 +32,10 @@ def find(place: Place) -> Found | None:
     if needed:
         raise Unfit(f"a function `{name}`: it must take no arguments, and this one needs {needed}")
     return Found(thing, f"`{name}`", site_of_thing(thing))
+
+
+def _say_which(place: Place) -> None:
+    """Raises Unfit for a file with several targets of longer names."""
+    names = [name for name, thing in place.things().items() if name.startswith(DEFAULT_FUNCTION) and callable(thing)]
+    if names:
+        raise Unfit(f"a function `{DEFAULT_FUNCTION}`: name one of {', '.join(f'`{name}`' for name in names)}")

@@ -15,7 +15,9 @@ from torch import nn
 
 from mllint.probe.recording.gradients.graph import first_uses, roots_of
 from mllint.probe.recording.gradients.sizes import largest, root_mean_square
-from mllint.probe.recording.run import Run, cloned
+from mllint.probe.recording.gradients.stepping import watched_steps
+from mllint.probe.recording.run import Run, cloned, first_line
+from mllint.probe.recording.skip import Skip
 
 #: Batches (each with its own seed) that are looked at: what is dropped or routed elsewhere in one arrives in another.
 BATCHES = 3
@@ -110,6 +112,32 @@ def _clear(model: nn.Module) -> None:
 def shared_arrivals(run: Run) -> Arrivals:
     """`arrivals` of the user's model as it was loaded, measured once for all checks of a run."""
     if "arrivals" not in run.shared:
-        run.shared["arrivals"] = arrivals(run)
+        with run.preserved():
+            run.shared["arrivals"] = _arrivals_or_what_steps_see(run)
     found: Arrivals = run.shared["arrivals"]
+    return found
+
+
+def _arrivals_or_what_steps_see(run: Run) -> Arrivals:
+    """A step that changes in place what its graph has kept (the scale of a GradScaler) cannot be gone through twice: there
+    the gradients are read when its optimizers step."""
+    try:
+        return arrivals(run)
+    except RuntimeError as error:
+        if run.entry.step is None:
+            raise
+        reason = first_line(error)
+    found = Arrivals(of={name: Arrival() for name in trainable(run.model)}, graph=True)
+
+    def note(optimizer: torch.optim.Optimizer) -> None:
+        for name, parameter in run.model.named_parameters():
+            if parameter.grad is not None and name in found.of:
+                found.of[name].note(parameter.grad)
+
+    run.clear_gradients()
+    try:
+        with watched_steps(note):
+            found.losses += [run.step(number) for number in range(BATCHES)]
+    except RuntimeError as error:
+        raise Skip(f"the step cannot be gone through again: {reason}") from error
     return found

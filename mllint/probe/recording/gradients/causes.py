@@ -7,7 +7,7 @@ the graph (confirmed by letting the gradient through, or by moving their result)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -36,6 +36,7 @@ from mllint.probe.recording.gradients.tamper import SAME_VALUES
 from mllint.probe.recording.gradients.twins import twin_of
 from mllint.probe.recording.gradients.unused import unused_causes
 from mllint.probe.recording.run import Run
+from mllint.probe.site import Site
 
 #: Cuts that are tried; beyond that, the ones that silence the fewest are left out.
 _TRIED = 8
@@ -48,13 +49,15 @@ class _Inquiry:
     run: Run
     reset: Callable[[], None]
     parameters: dict[str, nn.Parameter]
+    losses: list[float]
+    silent: set[str]
     dependence: Dependence
 
     def caused(self, cause: Cause, *, tested: bool = True) -> Cause:
         """The cause with what is known only of all its parameters together."""
         change, noise = self.dependence.change(cause.parameters) if tested else (None, 0.0)
-        twin = twin_of(self.run.model, cause.parameters) if cause.how in ("cut", "unknown") else ""
-        return _with(cause, change=change, noise=noise, twin=twin)
+        twin = twin_of(self.run.model, cause.parameters, self.silent) if cause.how in ("cut", "unknown") else ""
+        return replace(cause, change=change, noise=noise, twin=twin)
 
     def ordered(self, names: Iterable[str]) -> tuple[str, ...]:
         chosen = set(names)
@@ -65,15 +68,17 @@ def find_causes(run: Run, found: Arrivals, silent: Iterable[str]) -> tuple[Cause
     """One cause for each parameter in ``silent``. The model is changed; the caller puts it back."""
     parameters = trainable(run.model)
     left, causes = set(silent), []
-    if _open_gates(run.model):
+    withheld = any(found.of[name].in_graph or found.of[name].arrived for name in left)
+    if _open_gates(run.model) and withheld:
         opened = arrivals(run)
         gated = {name for name in left if opened.of[name].flows}
         if gated:
             causes.append(Cause("gate", tuple(name for name in parameters if name in gated)))
         left -= gated
-        found = opened
     before = run.snapshot()
-    inquiry = _Inquiry(run, before.restore, parameters, Dependence(run, before.restore, parameters))
+    inquiry = _Inquiry(
+        run, before.restore, parameters, found.losses, set(found.silent), Dependence(run, before.restore, parameters)
+    )
     if not left:
         return tuple(causes)
     look = look_closer(run, left, before.restore)
@@ -82,7 +87,7 @@ def find_causes(run: Run, found: Arrivals, silent: Iterable[str]) -> tuple[Cause
     for cause in unused_causes(run, look, left, inquiry.dependence):
         causes.append(cause)
         left -= set(cause.parameters)
-    for cause in (*_stopped(inquiry, look, left), *_cut(inquiry, look, left, found)):
+    for cause in (*_stopped(inquiry, look, left), *_cut(inquiry, look, left)):
         causes.append(cause)
         left -= set(cause.parameters)
     if left:
@@ -108,16 +113,17 @@ def _open_gates(model: nn.Module) -> bool:
 
 
 def _stopped(inquiry: _Inquiry, look: Look, left: set[str]) -> Iterator[Cause]:
-    groups: dict[tuple[object, ...], list[str]] = {}
-    firsts: dict[tuple[object, ...], SeenStop] = {}
+    groups: dict[tuple[str, Site | None, bool, str], list[str]] = {}
+    firsts: dict[tuple[str, Site | None, bool, str], SeenStop] = {}
     for name in inquiry.parameters:
         if name in left and name in look.stops:
             seen = max(look.stops[name], key=_suspicion)
-            key = (seen.stop.operation, seen.site, seen.stop.hooked, name if seen.stop.hooked else "")
+            own = hook_site(inquiry.parameters[name]) is not None
+            key = (seen.stop.operation, seen.site, seen.stop.hooked, name if seen.stop.hooked and own else "")
             groups.setdefault(key, []).append(name)
             firsts.setdefault(key, seen)
-    for key, names in groups.items():
-        yield _stop_cause(inquiry, firsts[key], tuple(names))
+    for group, names in groups.items():
+        yield _stop_cause(inquiry, firsts[group], tuple(names))
 
 
 def _suspicion(seen: SeenStop) -> tuple[bool, bool, float]:
@@ -130,11 +136,14 @@ def _stop_cause(inquiry: _Inquiry, seen: SeenStop, names: tuple[str, ...]) -> Ca
     if stop.hooked:
         site = hook_site(inquiry.parameters[names[0]]) or seen.site
         return inquiry.caused(Cause("hook", names, "hook", site, seen.module or "", arriving=stop.arriving))
-    if function is not None:
+    if function is not None and not stop.cancelled:
         cause = Cause("stop", names, stop.operation, backward_site(function), seen.module or "", applied=seen.site)
-        return inquiry.caused(_with(cause, arriving=stop.arriving))
-    flat = stop.operation in FLAT_SOMEWHERE and seen.module is not None
-    stepwise = stop.operation in STEPWISE
+        return inquiry.caused(replace(cause, arriving=stop.arriving))
+    everything = len(names) == len(inquiry.parameters) and any(inquiry.losses)
+    # a margin that is kept ends the same way, but next to the loss and in a loss of zero
+    flat = stop.operation in FLAT_SOMEWHERE and seen.module is not None and (stop.inside or everything)
+    flat = flat and not stop.cancelled
+    stepwise = stop.operation in STEPWISE and not stop.cancelled
     cause = Cause(
         "saturated" if flat else "stop",
         names,
@@ -151,13 +160,16 @@ def _stop_cause(inquiry: _Inquiry, seen: SeenStop, names: tuple[str, ...]) -> Ca
 # ---- operations that cut the graph
 
 
-def _cut(inquiry: _Inquiry, look: Look, left: set[str], found: Arrivals) -> Iterator[Cause]:
+def _cut(inquiry: _Inquiry, look: Look, left: set[str]) -> Iterator[Cause]:
     left = {name for name in left if name not in look.stops}
     candidates = sorted((cut for cut in look.cuts.values() if cut.parameters & left), key=lambda c: -len(c.parameters))
     restored: dict[SeenCut, set[str]] = {}
+    untried: set[SeenCut] = set()
     felt: list[SeenCut] = []
     for cut in candidates[:_TRIED]:
-        back = reached_with(inquiry.run, cut.key, left, inquiry.reset) if cut.key[0] in SAME_VALUES else set()
+        back = reached_with(inquiry.run, cut.key, left, inquiry.reset) if cut.key[0] in SAME_VALUES else None
+        if back is None:
+            untried.add(cut)
         if back:
             restored[cut] = back & left
         elif is_felt(inquiry.run, cut.key, inquiry.reset):
@@ -169,7 +181,7 @@ def _cut(inquiry: _Inquiry, look: Look, left: set[str], found: Arrivals) -> Iter
             groups.setdefault(blamed, []).append(name)
     for cut, names in groups.items():
         cause = Cause("cut", tuple(names), cut.key[0], cut.key[1], cut.module, activations=cut.activations)
-        yield inquiry.caused(_with(cause, restored=cut in restored))
+        yield inquiry.caused(replace(cause, restored=None if cut in untried else cut in restored))
     yield from _cutting_modules(inquiry, look, left - {name for names in groups.values() for name in names})
 
 
@@ -191,9 +203,3 @@ def _cutting_modules(inquiry: _Inquiry, look: Look, left: set[str]) -> Iterator[
             cause = Cause("cut", names, kind.__name__, forward_site(kind), path, activations=True)
             yield inquiry.caused(cause)
             left = left - set(names)
-
-
-def _with(cause: Cause, **changes: object) -> Cause:
-    import dataclasses
-
-    return dataclasses.replace(cause, **changes)  # type: ignore[arg-type]

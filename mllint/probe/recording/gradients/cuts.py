@@ -6,7 +6,7 @@ May not: decide whether a cut matters; `causes.py` tries that.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,21 +54,26 @@ class CutWatch(Watch):
         super().__init__()
         self.cuts: dict[Key, Cut] = {}
         self.used: set[str] = set()
+        #: Where the user put a hook on the gradient that arrives at a node.
+        self.hooks: dict[Node, Site | None] = {}
         self._names, self._at_work = names, at_work
         self._ends: list[int] = []
         self._places: list[tuple[Site | None, str | None]] = []
 
     def seen(self, func: Any, args: Any, kwargs: Any, result: Any) -> Any:
-        self.used.update(
-            self._names[id(tensor)] for tensor in tensors_in((args, kwargs)) if id(tensor) in self._names
-        )
+        self.used.update(self._names[id(tensor)] for tensor in tensors_in((args, kwargs)) if id(tensor) in self._names)
         cut = self.cut(func, args, kwargs, result)
         if cut is not None:
-            site = self.place()
-            found = self.cuts.setdefault((cut[0], site), Cut(cut[0], site, self._at_work()))
-            found.note(cut[1])
+            self.note_cut(*cut)
+        if args and getattr(func, "__name__", "") == "register_hook" and args[0].grad_fn is not None:
+            self.hooks.setdefault(args[0].grad_fn, user_site())
         self.note_nodes(result)
         return result
+
+    def note_cut(self, operation: str, tensors: list[torch.Tensor]) -> None:
+        """At the line at work, an operation took these out of the graph."""
+        site = self.place()
+        self.cuts.setdefault((operation, site), Cut(operation, site, self._at_work())).note(tensors)
 
     def note_nodes(self, result: Any) -> None:
         """The nodes of a result were made at the line at work. Nodes are numbered in the order in which they are made."""
@@ -85,14 +90,23 @@ class CutWatch(Watch):
 
 
 @contextmanager
-def noting_functions(watch: CutWatch) -> Iterator[None]:
-    """Applications of custom Functions, which no function mode sees, are noted by the watch, too."""
+def noting_functions(watch: CutWatch, parameters: Mapping[str, torch.Tensor]) -> Iterator[None]:
+    """Applications of custom Functions, which no function mode sees, are noted by the watch, too: also one that uses
+    parameters without being given anything that requires a gradient, so that its result has no graph (a checkpoint)."""
     changed: Any = torch.autograd.Function
     original = vars(changed)["apply"]
 
     def apply(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original.__get__(None, cls)(*args, **kwargs)
+        before, watch.used = watch.used, set()
+        try:
+            result = original.__get__(None, cls)(*args, **kwargs)
+        finally:
+            inside, watch.used = watch.used, before | watch.used
         watch.note_nodes(result)
+        if torch.is_grad_enabled() and not any(tensor.requires_grad for tensor in tensors_in(result)):
+            used = [parameters[name] for name in inside if parameters[name].requires_grad]
+            if used:
+                watch.note_cut("checkpoint" if cls.__name__ == "CheckpointFunction" else cls.__name__, used)
         return result
 
     changed.apply = classmethod(apply)

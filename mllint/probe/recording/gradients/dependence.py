@@ -15,11 +15,24 @@ from torch import nn
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
-#: A parameter is moved by this share of its root mean square, and by this much on top where it is near zero.
-_SHARE, _FLOOR = 0.1, 1e-2
+#: A parameter is moved by these shares of its root mean square (the second where the first is not felt: an index may need
+#: more to become another), and by this much on top where it is near zero.
+_SHARES, _FLOOR = (0.1, 1.0), 1e-2
+#: Above this a change is felt, whatever its share.
+_FELT, _OVER_NOISE = 1e-5, 10.0
 _BATCHES = 2
 #: What a forward with other values may raise: a moved weight can leave the domain of a function.
-FAILURES = (RuntimeError, TypeError, ValueError, IndexError, KeyError, AttributeError, ArithmeticError, AssertionError, Skip)
+FAILURES = (
+    RuntimeError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    Skip,
+)
 
 
 @dataclass
@@ -29,37 +42,47 @@ class Dependence:
     run: Run
     reset: Callable[[], None]
     parameters: dict[str, nn.Parameter]
-    _before: list[tuple[float, float]] = field(default_factory=list)
+    noise: float = 0.0
+    _bases: dict[int, float | None] = field(default_factory=dict)
+    _scales: dict[int, float] = field(default_factory=dict)
 
     def change(self, names: Iterable[str]) -> tuple[float | None, float]:
         """By how much the loss changes when these are moved together, relative to itself, and by how much it changes
         without that. None where it cannot be had, or is no number."""
-        before = self._unmoved()
-        if not before:
-            return None, 0.0
-        noise, change = max(noise for _, noise in before), 0.0
         chosen = [(name, self.parameters[name]) for name in names]
-        for number, (base, _) in enumerate(before):
-            moved = self._loss(number, chosen)
-            if moved is None:
-                return None, noise
-            change = max(change, _relative(moved, base))
-        return change, noise
-
-    def _unmoved(self) -> list[tuple[float, float]]:
-        if not self._before:
+        change: float | None = None
+        for share in _SHARES:
             for number in range(_BATCHES):
-                first, second = self._loss(number, []), self._loss(number, [])
-                if first is not None and second is not None:
-                    self._before.append((first, _relative(second, first)))
-        return self._before
+                base, moved = self._unmoved(number), self._loss(number, chosen, share)
+                if base is None or moved is None:
+                    continue
+                change = max(change or 0.0, abs(moved - base) / self._scale(number, base))
+                if change > _FELT + _OVER_NOISE * self.noise:
+                    return change, self.noise
+        return change, self.noise
 
-    def _loss(self, number: int, chosen: list[tuple[str, nn.Parameter]]) -> float | None:
+    def _unmoved(self, number: int) -> float | None:
+        if number not in self._bases:
+            self._bases[number] = base = self._loss(number, [], 0)
+            if number == 0 and base is not None:
+                again = self._loss(number, [], 0)
+                self.noise = 0.0 if again is None else abs(again - base) / self._scale(number, base)
+        return self._bases[number]
+
+    def _scale(self, number: int, base: float) -> float:
+        """What a change is measured by: the loss, or what moving everything does to it, if that is more (the loss may be
+        next to zero)."""
+        if number not in self._scales:
+            everything = self._loss(number, list(self.parameters.items()), _SHARES[0])
+            self._scales[number] = max(abs(base), 0.0 if everything is None else abs(everything - base), 1e-12)
+        return self._scales[number]
+
+    def _loss(self, number: int, chosen: list[tuple[str, nn.Parameter]], share: float) -> float | None:
         self.reset()
         generator = torch.Generator().manual_seed(5)
         with torch.no_grad():
             for name, parameter in chosen:
-                parameter.data.add_(self._movement(name, parameter, generator))
+                parameter.data.add_(self._movement(name, parameter, generator, share))
         try:
             loss = float(self.run.loss(self.run.batch(number), seed=number).detach())
         except FAILURES:
@@ -68,11 +91,11 @@ class Dependence:
             self.reset()
         return loss if math.isfinite(loss) else None
 
-    def _movement(self, name: str, parameter: nn.Parameter, generator: torch.Generator) -> torch.Tensor:
+    def _movement(self, name: str, parameter: nn.Parameter, generator: torch.Generator, share: float) -> torch.Tensor:
         kind = torch.complex64 if parameter.is_complex() else torch.float32
         noise = torch.randn(parameter.shape, generator=generator, dtype=kind)
         spread = float(parameter.detach().abs().float().pow(2).mean().sqrt()) if parameter.numel() else 0.0
-        noise = noise * (_SHARE * spread + _FLOOR)
+        noise = noise * (share * spread + _FLOOR)
         padding = padding_row(self.run.model, name)
         if padding is not None:
             noise[padding] = 0  # a table gives its padding row no gradient on purpose
@@ -85,7 +108,3 @@ def padding_row(model: nn.Module, name: str) -> int | None:
     if isinstance(owner, (nn.Embedding, nn.EmbeddingBag)) and name.endswith("weight"):
         return owner.padding_idx
     return None
-
-
-def _relative(now: float, before: float) -> float:
-    return abs(now - before) / (abs(before) + 1e-12)

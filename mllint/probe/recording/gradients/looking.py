@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -19,6 +20,7 @@ from mllint.probe.recording.gradients.dependence import FAILURES
 from mllint.probe.recording.gradients.graph import leaves_below, roots_of
 from mllint.probe.recording.gradients.stops import Stop, find_stops
 from mllint.probe.recording.gradients.tamper import Tamper
+from mllint.probe.recording.holdings import held_by
 from mllint.probe.recording.run import Run
 from mllint.probe.site import Site
 
@@ -55,6 +57,11 @@ class Look:
     cutting: dict[str, set[str]] = field(default_factory=dict)
     stops: dict[str, list[SeenStop]] = field(default_factory=dict)
 
+    @property
+    def explained(self) -> set[str]:
+        """Parameters for which there is a stop, or a cut that may be the cause."""
+        return {*self.stops, *(name for cut in self.cuts.values() for name in cut.parameters)}
+
 
 def look_closer(run: Run, silent: Iterable[str], reset: Callable[[], None]) -> Look:
     """Forward (and, for stops, backward) over the batches. What raises under the watches is left out."""
@@ -66,7 +73,7 @@ def look_closer(run: Run, silent: Iterable[str], reset: Callable[[], None]) -> L
         with watched_calls(run.model) as calls:
             watch = CutWatch(names, lambda calls=calls: calls.at_work)  # type: ignore[misc]
             try:
-                with watch, noting_functions(watch):
+                with watch, noting_functions(watch, parameters):
                     loss = run.loss(run.batch(number), seed=number)
             except FAILURES:
                 continue
@@ -76,7 +83,10 @@ def look_closer(run: Run, silent: Iterable[str], reset: Callable[[], None]) -> L
             _add_cut(look, SeenCut(cut.key, cut.module or "", frozenset(cut.above(names) & wanted), cut.activations))
         for path, roots in calls.cutting.items():
             look.cutting.setdefault(path, set()).update(leaves_below(roots, names) & wanted)
-        _add_stops(look, run, loss, watch, {name: parameters[name] for name in wanted - look.stops.keys()})
+        reached = leaves_below(roots_of(loss), names) & wanted - look.stops.keys()
+        _add_stops(look, run, loss, watch, {name: parameters[name] for name in reached})
+        if wanted <= look.used and wanted <= look.explained:
+            break  # the other batches would show the same
     reset()
     return look
 
@@ -94,24 +104,40 @@ def _add_stops(look: Look, run: Run, loss: torch.Tensor, watch: CutWatch, left: 
         return
     run.clear_gradients()
     ids = {id(parameter): name for name, parameter in left.items()}
-    for number, stops in find_stops(loss, list(left.values())).items():
-        if stops:
-            look.stops[ids[number]] = [SeenStop(stop, *watch.place_of(stop.node)) for stop in stops]
+    with suppress(RuntimeError):  # a step that changes what its graph has kept
+        for number, stops in find_stops(loss, list(left.values())).items():
+            if stops:
+                look.stops[ids[number]] = [_placed(stop, watch) for stop in stops]
     run.clear_gradients()
 
 
-def reached_with(run: Run, key: Key, wanted: set[str], reset: Callable[[], None]) -> set[str]:
-    """Which of the parameters the loss has in its graph, once one cut is undone; empty where that cannot be."""
+def _placed(stop: Stop, watch: CutWatch) -> SeenStop:
+    site, module = watch.place_of(stop.node)
+    return SeenStop(stop, watch.hooks.get(stop.below, site) if stop.hooked else site, module)
+
+
+def reached_with(run: Run, key: Key, wanted: set[str], reset: Callable[[], None]) -> set[str] | None:
+    """Which of the parameters the loss has in its graph, once one cut is undone; None where that cannot be."""
     names = {id(parameter): name for name, parameter in run.model.named_parameters() if name in wanted}
     reset()
+    before = {id(tensor) for tensor in _with_graph(run)}
     try:
         with Tamper(key, "open"):
             loss = run.loss(run.batch(0), seed=0)
         return leaves_below(roots_of(loss), names)
     except FAILURES:
-        return set()
+        return None
     finally:
+        for tensor in _with_graph(run):  # a buffer that took in what has a graph now
+            if id(tensor) not in before:
+                tensor.detach_()
         reset()
+
+
+def _with_graph(run: Run) -> list[torch.Tensor]:
+    """The tensors held by the user's objects that have a graph and are no views."""
+    held = [thing for _, thing in held_by(run.roots()) if isinstance(thing, torch.Tensor)]
+    return [tensor for tensor in held if tensor.grad_fn is not None and not tensor._is_view()]
 
 
 def is_felt(run: Run, key: Key, reset: Callable[[], None]) -> bool:
@@ -133,10 +159,7 @@ def call_more(run: Run, calls: Counter[str], reset: Callable[[], None]) -> None:
     """More batches forward, for modules that are called now and then; noted in ``calls``."""
     for number in range(BATCHES, BATCHES + _MORE):
         reset()
-        with watched_calls(run.model) as seen:
-            try:
-                run.loss(run.batch(number), seed=number)
-            except FAILURES:
-                pass
+        with watched_calls(run.model) as seen, suppress(*FAILURES):
+            run.loss(run.batch(number), seed=number)
         calls.update(seen.count)
     reset()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from mllint.probe.recording.gradients.sizes import largest, root_mean_square
+from mllint.probe.recording.gradients.sizes import largest, nonzero, root_mean_square
 from mllint.probe.recording.gradients.stepping import parameters_of
 
 
@@ -57,7 +57,7 @@ class Movement:
                     continue
                 if seen is None:
                     self.foreign_gradients.add(id(parameter))
-                elif bool((parameter.grad != 0).any()):
+                elif nonzero(parameter.grad):
                     seen.rate = max(seen.rate, float(group.get("lr", math.nan) or 0.0))
 
     def note_gradients(self) -> None:

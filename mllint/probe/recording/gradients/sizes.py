@@ -19,6 +19,11 @@ def largest(tensor: torch.Tensor) -> float:
     return float(torch.linalg.vector_norm(values, math.inf)) if values.numel() else 0.0
 
 
+def nonzero(tensor: torch.Tensor | None) -> bool:
+    """Is there a value other than zero? Not-a-number is one."""
+    return tensor is not None and bool((stored(tensor) != 0).any())
+
+
 def root_mean_square(tensor: torch.Tensor, top: float | None = None) -> float:
     """Over all elements, those that a sparse tensor leaves out as well. ``top`` is its `largest`, where known."""
     values = stored(tensor)

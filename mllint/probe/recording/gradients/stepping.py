@@ -5,13 +5,15 @@ May not: keep an optimizer from stepping.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from mllint.probe.recording.gradients.sizes import nonzero
 from mllint.probe.recording.holdings import held_by
 from mllint.probe.recording.run import Run
 
@@ -56,24 +58,49 @@ def held_names(optimizers: Iterable[torch.optim.Optimizer], names: dict[int, str
     return {names[id(each)] for one in optimizers for each in parameters_of(one) if id(each) in names}
 
 
-def seen_in_own_steps(run: Run, names: dict[int, str]) -> tuple[set[str], list[torch.optim.Optimizer]]:
-    """Run the target's own ``step`` a few times: the parameters that had a gradient other than zero at a step of an
-    optimizer or at the end of a call, and the optimizers that stepped. The caller puts everything back."""
-    found: set[str] = set()
+@dataclass
+class OwnSteps:
+    """What a few calls of the target's own ``step`` showed of some parameters: which had a gradient other than zero at a
+    step of an optimizer or at the end of a call, which moved without ever having one, and the optimizers that stepped."""
+
+    with_gradient: set[str] = field(default_factory=set)
+    moved_without: set[str] = field(default_factory=set)
+    optimizers: list[torch.optim.Optimizer] = field(default_factory=list)
+
+
+def own_steps(run: Run, names: Iterable[str]) -> OwnSteps:
+    """Run the target's own ``step`` a few times. The caller puts everything back."""
+    found, had_one = OwnSteps(), set[str]()
     optimizers: dict[int, torch.optim.Optimizer] = {}
-    parameters = [each for each in run.model.parameters() if id(each) in names]
+    parameters = {name: parameter for name, parameter in run.model.named_parameters() if name in set(names)}
+    before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
 
     def note() -> None:
-        for parameter in parameters:
-            if parameter.grad is not None and bool((parameter.grad != 0).any()):
-                found.add(names[id(parameter)])
+        for name, parameter in parameters.items():
+            if parameter.grad is not None:
+                had_one.add(name)
+            if nonzero(parameter.grad):
+                found.with_gradient.add(name)
 
     def stepping(optimizer: torch.optim.Optimizer) -> None:
         optimizers[id(optimizer)] = optimizer
         note()
 
+    run.clear_gradients()
     with watched_steps(stepping):
         for number in range(OWN_STEPS):
             run.step(number)
             note()
-    return found, list(optimizers.values())
+    found.moved_without = changed(run, parameters, before) - had_one
+    found.optimizers = list(optimizers.values())
+    return found
+
+
+def changed(run: Run, parameters: Mapping[str, torch.Tensor], before: Mapping[str, torch.Tensor]) -> set[str]:
+    """The names whose parameter is another one now, or has other values than before."""
+    now = dict(run.model.named_parameters())
+    return {
+        name
+        for name, parameter in parameters.items()
+        if now.get(name) is not parameter or not torch.equal(parameter.detach(), before[name])
+    }

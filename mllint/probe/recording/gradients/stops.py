@@ -18,24 +18,32 @@ from mllint.probe.site import Site
 
 #: Nodes of functions made of steps: their derivative is zero wherever it exists.
 STEPWISE = frozenset(
-    "Round Floor Ceil Trunc Sign Heaviside FloorDivide Fix FakeQuantizePerTensorAffineCachemask "
-    "FakeQuantizePerChannelAffineCachemask".split()
+    {"Round", "Floor", "Ceil", "Trunc", "Sign", "Heaviside", "FloorDivide", "Fix"}
+    | {"FakeQuantizePerTensorAffineCachemask", "FakeQuantizePerChannelAffineCachemask"}
 )
 #: Nodes of activations and clamps that are flat on some side.
 FLAT_SOMEWHERE = frozenset(
-    "Relu Threshold Hardtanh Hardsigmoid Hardswish Clamp ClampMin ClampMax Gelu Sigmoid Tanh Silu Mish Elu Softplus "
-    "LeakyRelu Relu6".split()
+    {"Relu", "Threshold", "Hardtanh", "Hardsigmoid", "Hardswish", "Clamp", "ClampMin", "ClampMax", "Gelu"}
+    | {"Sigmoid", "Tanh", "Silu", "Mish", "Elu", "Softplus", "LeakyRelu", "Relu6"}
 )
+
+
+#: The nodes above a node, each with the edge that leads down to it.
+_Above = dict[Node, list[tuple[Node, int]]]
 
 
 @dataclass(frozen=True)
 class Stop:
-    """``node`` got a gradient of at most ``arriving`` and gave zeros to the one below (``hooked``: gave one that a hook
-    below turned into zeros)."""
+    """``node`` got a gradient of at most ``arriving`` and gave zeros to the one ``below`` (``hooked``: gave one that a hook
+    below turned into zeros; ``cancelled``: gave one that others make up for). ``inside``: between it and the loss
+    another parameter is used."""
 
     node: Node
+    below: Node
     arriving: float
     hooked: bool = False
+    cancelled: bool = False
+    inside: bool = False
 
     @property
     def operation(self) -> str:
@@ -51,6 +59,11 @@ class _Seen:
     arriving: dict[Node, float] = field(default_factory=dict)
     carried: dict[Node, tuple[bool, ...]] = field(default_factory=dict)
 
+    def gave(self, node: Node, position: int) -> bool:
+        """Did this node pass something other than zeros at this edge?"""
+        carried = self.carried.get(node, ())
+        return position < len(carried) and carried[position]
+
     def note(self, node: Node, given: Sequence[torch.Tensor | None], came: Sequence[torch.Tensor | None]) -> None:
         top = max((_top(gradient) for gradient in came), default=0.0)
         if top:
@@ -62,7 +75,8 @@ class _Seen:
 
 def find_stops(loss: torch.Tensor, silent: Sequence[torch.nn.Parameter]) -> dict[int, list[Stop]]:
     """One backward from ``loss``: for each silent parameter (by id) that is in the graph, the nodes where its gradient ends."""
-    seen, above, ends = _Seen(), {}, {}
+    seen, ends = _Seen(), dict[int, Node]()
+    above: _Above = {}
     wanted = {id(parameter) for parameter in silent}
     handles = []
     for node in nodes([loss.grad_fn]):
@@ -89,17 +103,40 @@ def _noting(seen: _Seen, node: Node) -> Any:
     return hook
 
 
-def _stops_above(end: Node, above: dict[Node, list[tuple[Node, int]]], seen: _Seen) -> Iterator[Stop]:
+def _stops_above(end: Node, above: _Above, seen: _Seen) -> Iterator[Stop]:
     """Upwards over everything that got only zeros, to the nodes that got more."""
     passed, waiting = {end}, [end]
     while waiting:
-        for node, position in above.get(waiting.pop(), ()):
+        below = waiting.pop()
+        giving = [node for node, position in above.get(below, ()) if seen.gave(node, position)]
+        for node, position in above.get(below, ()):
             if node in seen.arriving:
-                carried = seen.carried[node]
-                yield Stop(node, seen.arriving[node], hooked=position < len(carried) and carried[position])
+                came = seen.gave(node, position)
+                hooked = came and (_has_hooks(below) or len(giving) == 1)
+                arriving = seen.arriving[node]
+                yield Stop(node, below, arriving, hooked, came and not hooked, _uses_parameters_above(node, above))
             elif node not in passed:
                 passed.add(node)
                 waiting.append(node)
+
+
+def _has_hooks(node: Node) -> bool:
+    """Has the user put a hook on the gradient of this leaf?"""
+    tensor = leaf(node)
+    return tensor is not None and bool(getattr(tensor, "_backward_hooks", None))
+
+
+def _uses_parameters_above(node: Node, above: _Above) -> bool:
+    """Does an operation between this one and the loss use a leaf (a layer's weight)?"""
+    passed, waiting = {node}, [parent for parent, _ in above.get(node, ())]
+    while waiting:
+        parent = waiting.pop()
+        if parent not in passed:
+            passed.add(parent)
+            if any(below is not None and leaf(below) is not None for below, _ in parent.next_functions):
+                return True
+            waiting += [each for each, _ in above.get(parent, ())]
+    return False
 
 
 def _top(gradient: torch.Tensor | None) -> float:

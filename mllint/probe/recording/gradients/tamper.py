@@ -36,7 +36,7 @@ class Tamper(Watch):
         if self._how == "shake":
             return self._moved(result)
         if cut[0] in ("tensor", "as_tensor", "asarray"):
-            return cut[1][0].clone()
+            return torch.stack(cut[1]).reshape(result.shape) if len(cut[1]) > 1 else cut[1][0].clone()
         return cut[1][0] if cut[0] in SAME_VALUES and cut[0] != "no_grad" else result
 
     def _moved(self, result: Any) -> Any:
@@ -50,7 +50,11 @@ class Tamper(Watch):
             return result * 1.05 + 1e-3
         if isinstance(result, tuple) and any(True for _ in tensors_in(result)):
             parts = [self._moved(part) for part in result]
-            return type(result)(parts) if type(result) is tuple else type(result)(*[parts] if _structseq(result) else parts)
+            return (
+                type(result)(parts)
+                if type(result) is tuple
+                else type(result)(*[parts] if _structseq(result) else parts)
+            )
         return result
 
     def _moved_tensor(self, tensor: torch.Tensor) -> torch.Tensor:

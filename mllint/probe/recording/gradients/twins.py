@@ -12,15 +12,17 @@ import torch
 from torch import nn
 
 #: Words in the path of a module that is meant to follow another one.
-_FOLLOWER = re.compile(r"teacher|target|ema|momentum|shadow|frozen|reference|(^|[._])(ref|old|k|key)($|[._])|_k($|\.)|_old($|\.)", re.I)
+_FOLLOWER = re.compile(
+    r"teacher|target|ema|momentum|shadow|frozen|reference|(^|[._])(ref|old|k|key)($|[._])|_k($|\.)|_old($|\.)", re.I
+)
 
 
-def twin_of(model: nn.Module, silent: Collection[str]) -> str:
-    """The path of a module that gets gradients and is like a wholly silenced one which follows it (is named so, or has the same
-    values); "" unless every silent parameter lies in such a module."""
+def twin_of(model: nn.Module, names: Collection[str], silent: Collection[str]) -> str:
+    """The path of a module that gets gradients and is like a wholly ``silent`` one which follows it (is named so, or has the
+    same values); "" unless each of ``names`` lies in such a module."""
     modules = dict(model.named_modules())
     twins: dict[str, str] = {}
-    for name in silent:
+    for name in names:
         inside = next((path for path in twins if name.startswith(f"{path}.")), None)
         if inside is not None:
             continue
@@ -39,7 +41,12 @@ def _twin_above(name: str, modules: dict[str, nn.Module], silent: set[str]) -> t
         if not all(f"{path}.{inner}" in silent for inner in shapes):
             continue
         for other, module in modules.items():
-            if other and not _overlap(other, path) and not _numbered_siblings(other, path) and _shapes(module) == shapes:
+            if (
+                other
+                and not _overlap(other, path)
+                and not _numbered_siblings(other, path)
+                and _shapes(module) == shapes
+            ):
                 learns = any(f"{other}.{inner}" not in silent for inner in shapes)
                 if learns and (_FOLLOWER.search(path) or _same_values(modules[path], module)):
                     return path, other

@@ -17,14 +17,20 @@ from mllint.probe.site import Site
 
 #: What is told of a tensor without its values.
 _ABOUT = frozenset(
-    "backward register_hook retain_grad requires_grad_ size dim ndimension numel nelement stride storage storage_offset "
-    "untyped_storage data_ptr element_size type is_floating_point is_complex is_contiguous is_pinned is_set_to has_names "
-    "get_device zero_ __len__ __hash__ __repr__ __format__ __deepcopy__ __reduce_ex__ result_type can_cast "
-    "zeros_like ones_like empty_like full_like rand_like randn_like randint_like new_zeros new_ones new_empty new_full "
-    "new_tensor new_empty_strided broadcast_shapes broadcast_tensors is_same_size _is_view isinstance".split()
+    {"backward", "register_hook", "retain_grad", "requires_grad_", "size", "dim", "ndimension", "numel"}
+    | {"nelement", "stride", "storage", "storage_offset", "untyped_storage", "data_ptr", "element_size"}
+    | {"type", "is_floating_point", "is_complex", "is_contiguous", "is_pinned", "is_set_to", "has_names"}
+    | {"get_device", "zero_", "__len__", "__hash__", "__repr__", "__format__", "__deepcopy__"}
+    | {"__reduce_ex__", "result_type", "can_cast", "zeros_like", "ones_like", "empty_like", "full_like"}
+    | {"rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"}
+    | {"new_empty_strided", "broadcast_shapes", "broadcast_tensors", "is_same_size"}
+    | {"_is_view", "isinstance"}
 )
 #: Functions after which values go on outside of tensors.
-_LEAVING = frozenset("item tolist numpy __array__ __float__ __int__ __bool__ __index__ __complex__ __dlpack__".split())
+_LEAVING = frozenset(
+    {"item", "tolist", "numpy", "__array__", "__float__", "__int__", "__bool__", "__index__"}
+    | {"__complex__", "__dlpack__"}
+)
 
 
 class Watch(TorchFunctionMode):
@@ -70,7 +76,8 @@ class Watch(TorchFunctionMode):
             return None
         results = list(tensors_in(result))
         if results:
-            if any(one.requires_grad for one in results) and all(one.requires_grad or not _keys(one) for one in results):
+            kept = any(_in_graph(one, given) for one in results)
+            if kept and not any(_keys(one) for one in results if not one.requires_grad):
                 return None
         elif name not in _LEAVING:
             return None
@@ -116,6 +123,11 @@ def switch_site() -> Site | None:
         if code is not None and nearness(code.co_filename):
             return Site(shown(code.co_filename), code.co_firstlineno, code.co_name)
     return user_site()
+
+
+def _in_graph(result: torch.Tensor, given: list[torch.Tensor]) -> bool:
+    """Does it hang on what was given? A new leaf does not, even where it asks for a gradient of its own."""
+    return result.requires_grad and (result.grad_fn is not None or any(result is one for one in given))
 
 
 def _keys(result: torch.Tensor) -> bool:

@@ -16,8 +16,9 @@ from mllint.probe.measured.layer_oracle import Checked, TensorVerdict
 from mllint.probe.recording.frames import nearness, shown
 from mllint.probe.recording.oracle.capture import FunctionCall
 from mllint.probe.recording.oracle.deliberate import said_of
-from mllint.probe.recording.oracle.slopes import Found, Subject, Unclear, checked
+from mllint.probe.recording.oracle.slopes import Subject, Unclear
 from mllint.probe.recording.oracle.subjects import function_subject
+from mllint.probe.recording.oracle.verdicts import Found, checked
 from mllint.probe.recording.run import first_line
 from mllint.probe.site import Site
 
@@ -39,7 +40,7 @@ def compared(make: Make) -> Found:
             return checked(make(torch.float32))
         except Unclear:
             raise
-        except Exception as error:  # noqa: BLE001  # the user's code, called alone
+        except Exception as error:  # the user's code, called alone
             raise Unclear(f"it does not run alone: {first_line(error)}") from error
     large = [each for each in found.verdicts if each.verdict in FAILED and each.relative_error > _VISIBLE]
     return _seen_twice(found, make) if large else found
@@ -123,10 +124,17 @@ def _clamped(value: torch.Tensor, out: torch.Tensor) -> bool:
 
 
 def backward_site(kind: type) -> Site | None:
-    """Where a custom Function defines its backward."""
+    """Where a custom Function defines its backward: the line of the ``def``, below its decorators."""
     backward = getattr(kind, "backward", None)
     try:
         code = inspect.unwrap(backward).__code__ if backward is not None else None
     except (AttributeError, ValueError):
         return None
-    return None if code is None or not nearness(code.co_filename) else Site(shown(code.co_filename), code.co_firstlineno, code.co_name)
+    if code is None or not nearness(code.co_filename):
+        return None
+    try:
+        lines = inspect.getsourcelines(code)[0]
+    except (OSError, TypeError):
+        lines = []
+    below = next((place for place, line in enumerate(lines) if line.lstrip().startswith("def ")), 0)
+    return Site(shown(code.co_filename), code.co_firstlineno + below, code.co_name)

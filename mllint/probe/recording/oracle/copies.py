@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mllint.probe.recording.oracle.cuts import raised
+from mllint.probe.recording.oracle.precision import raised
 
 #: How deep tensors are looked for in objects that are not modules (a cache of layers of keys, say).
 _DEPTH = 5

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from mllint.probe.recording.frames import user_sites
+from mllint.probe.recording.oracle.precision import called_higher, changes_first
 from mllint.probe.site import Site
 
 #: Calls that hand a value to Python, where no gradient follows.
@@ -26,39 +28,54 @@ _TO_PYTHON = frozenset({"item", "tolist", "__float__", "__int__", "__bool__", "_
 
 #: What a person writes to cut a graph, or what cuts it unasked: the operations worth naming.
 _NAMED = frozenset(
-    {"detach", "detach_", "data", "numpy", "__array__", "item", "tolist", "__float__", "tensor", "as_tensor", "new_tensor"}
-    | {"argmax", "argmin", "long", "int", "short", "byte", "bool", "one_hot", "multinomial", "bucketize", "searchsorted"}
+    {
+        "detach",
+        "detach_",
+        "data",
+        "numpy",
+        "__array__",
+        "item",
+        "tolist",
+        "__float__",
+        "tensor",
+        "as_tensor",
+        "new_tensor",
+    }
+    | {
+        "argmax",
+        "argmin",
+        "long",
+        "int",
+        "short",
+        "byte",
+        "bool",
+        "one_hot",
+        "multinomial",
+        "bucketize",
+        "searchsorted",
+    }
 )
 
 #: Samplers and operations of torch whose gradient is by design no derivative of what they return for one seed.
 _SURROGATES = frozenset(
-    {"_standard_gamma", "_sample_dirichlet", "_dirichlet_grad", "ctc_loss", "register_hook", "fake_quantize_per_tensor_affine"}
-    | {"fake_quantize_per_channel_affine", "_fake_quantize_learnable_per_tensor_affine", "fused_moving_avg_obs_fake_quant"}
+    {
+        "_standard_gamma",
+        "_sample_dirichlet",
+        "_dirichlet_grad",
+        "ctc_loss",
+        "register_hook",
+        "fake_quantize_per_tensor_affine",
+    }
+    | {
+        "fake_quantize_per_channel_affine",
+        "_fake_quantize_learnable_per_tensor_affine",
+        "fused_moving_avg_obs_fake_quant",
+    }
     | {"_fake_quantize_learnable_per_channel_affine", "register_post_accumulate_grad_hook"}
 )
 
-_LOW = {
-    torch.float16: torch.float32,
-    torch.bfloat16: torch.float32,
-    torch.float32: torch.float32,
-    torch.float64: torch.float64,
-    torch.complex32: torch.complex64,
-    torch.complex64: torch.complex64,
-    torch.complex128: torch.complex128,
-}
-_DOUBLE = {torch.float32: torch.float64, torch.complex64: torch.complex128}
-
-#: Methods that cast to the precision in their name.
-_CASTS = {"float": torch.float32, "half": torch.float16, "bfloat16": torch.bfloat16, "cfloat": torch.complex64}
-
-#: Calls that need the dtype as it was written.
-_AS_WRITTEN = frozenset({"view", "data", "data =", "set_", "resize_"})
-
-
-def raised(dtype: torch.dtype, least: torch.dtype) -> torch.dtype:
-    """The precision that takes the place of this one; ``least`` is float32 or float64."""
-    found = _LOW.get(dtype, dtype)
-    return _DOUBLE.get(found, found) if least == torch.float64 else found
+#: Look-ups that may have a padding row.
+_TABLES = frozenset({"embedding", "embedding_bag"})
 
 
 @dataclass(frozen=True)
@@ -83,9 +100,10 @@ class Cut:
 
 @dataclass
 class Tape:
-    """The cuts of one run by the number of the call, and what else was met."""
+    """The cuts of one run by the number of the call, the padding rows of its tables, and what else was met."""
 
     cuts: dict[int, Cut] = field(default_factory=dict)
+    padding: dict[int, torch.Tensor] = field(default_factory=dict)
     surrogates: set[str] = field(default_factory=set)
 
 
@@ -94,7 +112,10 @@ class Strayed(RuntimeError):
 
 
 class _Watch(TorchFunctionMode):
-    """``held`` names the calls whose results are taken from the tape; None: the tape is being written."""
+    """``held`` names the calls whose results are taken from the tape; None: the tape is being written.
+
+    Padding rows are held in every later run: torch gives them no gradient by design.
+    """
 
     def __init__(self, least: torch.dtype, tape: Tape, held: frozenset[int] | None) -> None:
         super().__init__()
@@ -117,7 +138,9 @@ class _Watch(TorchFunctionMode):
                 self._tape.cuts[number] = Cut(name, None, not torch.is_grad_enabled(), changes_leaf=True)
             elif number in self._held:
                 return args[0]
-        result = self._called(func, name, args, kwargs or {})
+        if name in _TABLES:
+            args = self._with_padding_held(number, args, kwargs or {})
+        result = called_higher(func, name, args, kwargs or {}, self._least)
         if self._held is None:
             if number not in self._tape.cuts:
                 self._note(number, name, args, kwargs, result)
@@ -125,34 +148,26 @@ class _Watch(TorchFunctionMode):
             return self._replaced(number, name, args, result)
         return result
 
-    def _called(self, func: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
-        if name in _AS_WRITTEN:
-            return func(*args, **kwargs)
-        if name in _CASTS and args and isinstance(args[0], torch.Tensor):
-            return args[0].to(raised(_CASTS[name], self._least))
-        changed = _changes_first(name)
-        out = kwargs.get("out")
-        args = tuple(
-            each if place == 0 and changed else self._higher(each, deep=True) for place, each in enumerate(args)
-        )
-        kwargs = {key: value if key == "out" else self._higher(value, deep=True) for key, value in kwargs.items()}
-        assert out is None or kwargs["out"] is out
-        return func(*args, **kwargs)
-
-    def _higher(self, value: Any, deep: bool = False) -> Any:
-        if isinstance(value, torch.Tensor):
-            wanted = raised(value.dtype, self._least)
-            return value if wanted == value.dtype else value.to(wanted)
-        if isinstance(value, torch.dtype):
-            return raised(value, self._least)
-        if deep and type(value) in (tuple, list):
-            return type(value)(self._higher(each) for each in value)
-        return value
+    def _with_padding_held(self, number: int, args: Any, kwargs: dict[str, Any]) -> Any:
+        self._tape.surrogates |= {key for key in ("max_norm", "scale_grad_by_freq") if kwargs.get(key)}
+        place = next((place for place, each in enumerate(args[:2]) if _is_table(each)), None)
+        row = kwargs.get("padding_idx")
+        if place is None or row is None:
+            return args
+        if self._held is None:
+            self._tape.padding[number] = args[place][row].detach().clone()
+            return args
+        kept = self._tape.padding.get(number)
+        if kept is None:
+            return args
+        table = args[place].clone()
+        table[row] = kept
+        return (*args[:place], table, *args[place + 1 :])
 
     def _note(self, number: int, name: str, args: Any, kwargs: Any, result: Any) -> None:
         if not any(isinstance(each, torch.Tensor) and each.requires_grad for each in _flat(args, kwargs)):
             return
-        target = args[0] if _changes_first(name) and args else result
+        target = args[0] if changes_first(name) and args else result
         leaves = [target] if isinstance(target, torch.Tensor) else tree_leaves(target)
         loose = [isinstance(each, torch.Tensor) and not each.requires_grad for each in leaves]
         if not (any(loose) or name in _TO_PYTHON) or _inside_function():
@@ -165,7 +180,7 @@ class _Watch(TorchFunctionMode):
         cut = self._tape.cuts[number]
         if cut.name != name:
             raise Strayed(f"call {number} was {cut.name}, now {name}")
-        if _changes_first(name) and args:
+        if changes_first(name) and args:
             with torch.no_grad():
                 if cut.kept and cut.kept[0] is not None:
                     args[0].copy_(cut.kept[0])
@@ -183,11 +198,15 @@ class _Watch(TorchFunctionMode):
         return one(result) if isinstance(result, torch.Tensor) else tree_map(one, result)
 
 
+def _is_table(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.is_floating_point() and value.dim() == 2
+
+
 def _changes_leaf(name: str, args: Any) -> bool:
     """Does the call change a parameter in place, unseen by autograd?"""
     if not args or not isinstance(args[0], torch.Tensor) or not (args[0].requires_grad and args[0].is_leaf):
         return False
-    return name == "data =" or (_changes_first(name) and name != "requires_grad_" and not torch.is_grad_enabled())
+    return name == "data =" or (changes_first(name) and name != "requires_grad_" and not torch.is_grad_enabled())
 
 
 def _is_hard(args: Any, kwargs: dict[str, Any]) -> bool:
@@ -201,10 +220,6 @@ def _kept(value: Any, name: str) -> Any:
     return copy.deepcopy(value) if name in _TO_PYTHON else None
 
 
-def _changes_first(name: str) -> bool:
-    return (name.endswith("_") and not name.endswith("__")) or name in ("__setitem__", "__iadd__", "__imul__", "__isub__")
-
-
 def _flat(args: Any, kwargs: Any) -> Iterator[Any]:
     for each in (*args, *(kwargs or {}).values()):
         if isinstance(each, (tuple, list)):
@@ -215,12 +230,12 @@ def _flat(args: Any, kwargs: Any) -> Iterator[Any]:
 
 def _inside_function() -> bool:
     """Is a forward of a custom autograd Function at work? Nothing in it requires a gradient, and nothing is cut by that."""
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         code = frame.f_code
         if code.co_name == "apply" and code.co_filename == torch.autograd.function.__file__:
             return True
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return False
 
 

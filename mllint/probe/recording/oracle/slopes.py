@@ -1,18 +1,18 @@
-"""The slope of a function of tensors along one direction, by backward and by finite differences, and what follows from both.
+"""The slope of a function of tensors along one direction, by backward and by finite differences.
 
-May not: know what the function is.
+May not: know what the function is, or say what two slopes mean.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
-from mllint.probe.measured.layer_oracle import TensorVerdict, Verdict
-from mllint.probe.recording.oracle.cuts import Tape, raised, unwatched, watched
+from mllint.probe.recording.oracle.cuts import Tape, unwatched, watched
+from mllint.probe.recording.oracle.precision import raised
 
 #: Relative widths of a step, with the relative error up to which both slopes count as the same.
 _SWEEP = {
@@ -20,24 +20,10 @@ _SWEEP = {
     torch.float32: ((1e-3, 5e-2), (3e-3, 5e-2)),
 }
 
-#: In the first look, along all tensors at once: below this relative error nothing is wrong in any of them.
-_SAME = {torch.float64: 1e-5, torch.float32: 1e-2}
+_ALIGNED = ((1e-5, 5e-2), (1e-4, 5e-2), (1e-3, 5e-2))
 
 #: A slope below this part of the outputs' size is none.
 _NOTHING = {torch.float64: 1e-7, torch.float32: 1e-5}
-
-#: Beyond this relative difference between two widths the differences say nothing.
-_NOISY = 0.05
-
-#: An analytic slope below this part of the numeric one is a cut.
-_CUT = 1e-6
-
-#: How far beside the point a failure is confirmed, relative to the size of the tensor: far from any kink it stood on.
-_BESIDE = 1e-3
-
-
-#: The directions of which the error of a wrong gradient is the mean.
-_SEEDS = (5, 23, 29, 31)
 
 
 class Unclear(Exception):
@@ -76,15 +62,6 @@ class Slope:
     noise: float
     eps: float
     tolerance: float
-
-
-@dataclass(frozen=True)
-class Found:
-    """The verdicts, the point they were made at, and the calls that explain each cut tensor."""
-
-    verdicts: tuple[TensorVerdict, ...]
-    point: Point
-    cuts: tuple[int, ...] = ()
 
 
 def stand(subject: Subject, seed: int = 3) -> Point:
@@ -139,35 +116,37 @@ class Measure:
 
     def _move(self, name: str, value: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         size = value.abs().pow(2).mean().sqrt().clamp_min(1e-2)
-        move = _random(value, generator).to(value.dtype)
+        move = random_like(value, generator).to(value.dtype)
         gradient = self.point.gradients[name]
         if self.subject.aligned and gradient is not None and bool(gradient.abs().sum() > 0):
             move = move + gradient * (move.norm() / gradient.norm())
         return move * size
 
-    def direction(self, names: Sequence[str]) -> tuple[dict[str, torch.Tensor], float]:
-        """Unit direction over these leaves, each in proportion to its size, and the size of them all."""
-        length = math.sqrt(sum(float(self._moves[name].abs().pow(2).sum()) for name in names))
-        size = math.sqrt(sum(float(self.point.values[name].abs().pow(2).sum()) for name in names)) + 1e-2
-        return {name: self._moves[name] / max(length, 1e-30) for name in names}, size
+    def _scales(self, names: Sequence[str]) -> tuple[float, float]:
+        """What makes the moves of these leaves a direction of length one, and the size of the leaves together."""
+        length = math.sqrt(sum(float(self._moves[name].norm()) ** 2 for name in names))
+        size = math.sqrt(sum(float(self.point.values[name].norm()) ** 2 for name in names)) + 1e-2
+        return 1 / max(length, 1e-30), size
 
     def analytic(self, names: Sequence[str]) -> float | None:
         """The slope that the gradients give; None where no gradient arrived."""
-        moves, _ = self.direction(names)
-        parts = [(self.point.gradients[name], move) for name, move in moves.items()]
+        parts = [(self.point.gradients[name], self._moves[name]) for name in names]
         if all(gradient is None for gradient, _ in parts):
             return None
-        return sum(float((gradient.conj() * move).real.double().sum()) for gradient, move in parts if gradient is not None)
+        found = sum(
+            float((gradient.conj() * move).real.double().sum()) for gradient, move in parts if gradient is not None
+        )
+        return found * self._scales(names)[0]
 
-    def at(self, moves: dict[str, torch.Tensor], step: float, held: frozenset[int] | None) -> float:
-        """The weighed outputs a step away; ``held`` are the cuts that keep their value."""
+    def _at(self, names: Sequence[str], step: float, held: frozenset[int] | None) -> float:
+        """The weighed outputs so many moves away; ``held`` are the cuts that keep their value."""
         leaves, values = self.subject.leaves, self.point.values
+        moved = set(names)
         with torch.no_grad():
             for name, leaf in leaves.items():
-                leaf.copy_(values[name] + step * moves[name] if name in moves else values[name])
-        tape = self.point.tape if held is not None else Tape()
+                leaf.copy_(values[name].add(self._moves[name], alpha=step) if name in moved else values[name])
         try:
-            with torch.enable_grad(), watched(self.subject.dtype, tape, held or frozenset()):
+            with torch.enable_grad(), watched(self.subject.dtype, self.point.tape, held or frozenset()):
                 outputs = self.subject.call()
             return float(_weighed(outputs, self.point.weights).detach())
         finally:
@@ -177,14 +156,14 @@ class Measure:
 
     def difference(self, names: Sequence[str], eps: float, held: frozenset[int] | None = None) -> float:
         """One central difference."""
-        moves, size = self.direction(names)
+        scale, size = self._scales(names)
         width = eps * size
-        return (self.at(moves, width, held) - self.at(moves, -width, held)) / (2 * width)
+        return (self._at(names, width * scale, held) - self._at(names, -width * scale, held)) / (2 * width)
 
     def slope(self, names: Sequence[str], analytic: float, held: frozenset[int] | None = None) -> Slope:
         """The least noisy of several widths."""
         best: Slope | None = None
-        for eps, tolerance in _SWEEP[self.subject.dtype]:
+        for eps, tolerance in widths(self.subject):
             wide, narrow = self.difference(names, eps, held), self.difference(names, eps / 2, held)
             now = Slope(narrow, abs(wide - narrow), eps, tolerance)
             lost = narrow == 0.0 and analytic != 0.0  # swallowed by a cast to a lower precision, or a step function
@@ -197,143 +176,12 @@ class Measure:
 
     def nothing(self, names: Sequence[str]) -> float:
         """A slope below this is none."""
-        return _NOTHING[self.subject.dtype] * self.point.size / self.direction(names)[1]
+        return _NOTHING[self.subject.dtype] * self.point.size / self._scales(names)[1]
 
 
-def checked(subject: Subject, beside: bool = True) -> Found:
-    """Compare the gradient of every group of leaves with finite differences. Raises Unclear."""
-    point = stand(subject)
-    measure = Measure(subject, point)
-    names = [name for group in subject.groups.values() for name in group]
-    analytic = measure.analytic(names)
-    eps, _ = _SWEEP[subject.dtype][0]
-    numeric = measure.difference(names, eps)
-    error = relative(analytic, numeric)
-    if error < _SAME[subject.dtype] and abs(numeric) > measure.nothing(names):
-        told = TensorVerdict("everything", "ok", analytic, numeric, None, error, 0.0, eps, str(subject.dtype)[6:])
-        return Found((told,), point)
-    verdicts: list[TensorVerdict] = []
-    cuts: list[int] = []
-    for label, group in subject.groups.items():
-        verdict, explained = _one(measure, label, group)
-        verdicts.append(verdict)
-        cuts += explained
-    if beside and any(verdict.verdict in ("cut", "wrong") for verdict in verdicts):
-        verdicts = _confirmed(subject, point, verdicts)
-    return Found(tuple(verdicts), point, tuple(dict.fromkeys(cuts)))
-
-
-def _one(measure: Measure, label: str, names: Sequence[str]) -> tuple[TensorVerdict, list[int]]:
-    analytic = measure.analytic(names)
-    raw = measure.slope(names, analytic or 0.0)
-    held, explained = None, []
-    nothing = measure.nothing(names)
-    verdict = verdict_of(analytic, raw, None, nothing)
-    if verdict in ("cut", "wrong", "uncertain") and measure.point.tape.cuts:
-        still = frozenset(measure.point.tape.cuts)
-        held = measure.slope(names, analytic or 0.0, still)
-        verdict = verdict_of(analytic, raw, held, nothing)
-        if verdict in ("cut", "straight-through"):
-            explained = _explaining(measure, names, analytic or 0.0, raw)
-    error, noise = relative(analytic, raw.value), raw.noise / max(abs(analytic or 0.0), abs(raw.value), 1e-300)
-    if verdict == "wrong":
-        error = _typical(measure, names, raw.eps, frozenset(measure.point.tape.cuts))
-    dtype = str(measure.subject.dtype)[6:]
-    told = None if held is None else held.value
-    return TensorVerdict(label, verdict, analytic, raw.value, told, error, noise, raw.eps, dtype), explained
-
-
-def _typical(measure: Measure, names: Sequence[str], eps: float, still: frozenset[int]) -> float:
-    """The relative error over several directions: one alone may be nearly at right angles to the gradient."""
-    off, size = 0.0, 0.0
-    for seed in _SEEDS:
-        other = Measure(measure.subject, measure.point, seed)
-        analytic = other.analytic(names) or 0.0
-        numeric = [other.difference(names, eps, held) for held in ((None, still) if still else (None,))]
-        nearest = min(numeric, key=lambda value: abs(value - analytic))
-        off += (analytic - nearest) ** 2
-        size += max(abs(analytic), abs(nearest)) ** 2
-    return math.sqrt(off / size) if size else 0.0
-
-
-def _explaining(measure: Measure, names: Sequence[str], analytic: float, raw: Slope) -> list[int]:
-    """The calls that cut: held alone, those of one line give the gradient that there is; the first line that does."""
-    cuts = measure.point.tape.cuts
-    by_site: dict[object, list[int]] = {}
-    for number, cut in cuts.items():
-        if cut.named:
-            by_site.setdefault(cut.site, []).append(number)
-    if len(by_site) == 1:
-        return next(iter(by_site.values()))
-    ranked = sorted(by_site.values(), key=lambda numbers: (cuts[numbers[0]].no_grad, numbers[0]))[:6]
-    for numbers in ranked:
-        slope = measure.difference(names, raw.eps, frozenset(numbers))
-        if relative(analytic, slope) < 0.05 or abs(slope - analytic) < 1e-3 * abs(raw.value):
-            return numbers
-    return []
-
-
-def verdict_of(analytic: float | None, raw: Slope, held: Slope | None, nothing: float) -> Verdict:
-    """What both slopes say of a tensor; ``held`` is the numeric one with every named cut held still."""
-    value = analytic or 0.0
-    if not (math.isfinite(value) and math.isfinite(raw.value)):
-        return "uncertain"
-    if max(abs(value), abs(raw.value)) < nothing:
-        return "inert"
-    if _agree(value, raw, nothing):
-        return "ok"
-    cut = abs(value) <= _CUT * abs(raw.value)
-    if held is not None and math.isfinite(held.value) and _agree(value, held, nothing):
-        return "cut" if cut else "straight-through"
-    if abs(raw.value) < nothing or (held is not None and abs(held.value) < nothing):
-        return "straight-through" if not cut else "uncertain"
-    if (held or raw).noise > _NOISY * max(abs(value), abs((held or raw).value)):
-        return "uncertain"
-    return "cut" if cut else "wrong"
-
-
-def _agree(value: float, slope: Slope, nothing: float) -> bool:
-    size = max(abs(value), abs(slope.value))
-    return abs(value - slope.value) < max(slope.tolerance * size, 20 * slope.noise, nothing)
-
-
-def relative(analytic: float | None, numeric: float) -> float:
-    """The difference of two slopes by the larger of them."""
-    value = analytic or 0.0
-    size = max(abs(value), abs(numeric))
-    return abs(value - numeric) / size if size else 0.0
-
-
-def _confirmed(subject: Subject, point: Point, verdicts: list[TensorVerdict]) -> list[TensorVerdict]:
-    """A failure must be there a little beside the point, too: else the point is a kink (relu at zero, a tie)."""
-    generator = torch.Generator().manual_seed(11)
-    with torch.no_grad():
-        for name, leaf in subject.leaves.items():
-            size = point.values[name].abs().pow(2).mean().sqrt().clamp_min(1e-2)
-            leaf.copy_(point.values[name] + _BESIDE * size * _random(leaf, generator))
-    try:
-        again = Measure(subject, stand(subject, seed=13), seed=17)
-        failed = [verdict for verdict in verdicts if verdict.verdict in ("cut", "wrong")]
-        other = {one.tensor: _one(again, one.tensor, subject.groups[one.tensor])[0] for one in failed}
-    except Unclear:
-        other = {}
-    finally:
-        with torch.no_grad():
-            for name, leaf in subject.leaves.items():
-                leaf.copy_(point.values[name])
-    return [_settled(verdict, other.get(verdict.tensor)) for verdict in verdicts]
-
-
-def _settled(first: TensorVerdict, beside: TensorVerdict | None) -> TensorVerdict:
-    if first.verdict not in ("cut", "wrong"):
-        return first
-    if beside is None:
-        return replace(first, verdict="uncertain")
-    if beside.verdict == "ok":
-        return replace(first, verdict="kink")
-    if beside.verdict in ("cut", "wrong"):
-        return first
-    return replace(first, verdict=beside.verdict)
+def widths(subject: Subject) -> tuple[tuple[float, float], ...]:
+    """The relative widths to try, each with its tolerance. Along the gradient the loss changes fast: small ones do."""
+    return _ALIGNED if subject.aligned else _SWEEP[subject.dtype]
 
 
 def _weights(outputs: Sequence[torch.Tensor], generator: torch.Generator) -> list[torch.Tensor | None]:
@@ -341,7 +189,7 @@ def _weights(outputs: Sequence[torch.Tensor], generator: torch.Generator) -> lis
     outputs where none has one. Raises Unclear."""
     counted = [each.requires_grad for each in outputs]
     weights = [
-        _random(each, generator) if chosen or not any(counted) else None
+        random_like(each, generator) if chosen or not any(counted) else None
         for each, chosen in zip(outputs, counted, strict=True)
     ]
     if not any(weight is not None and weight.numel() for weight in weights):
@@ -369,7 +217,7 @@ def _size(outputs: Sequence[torch.Tensor], weights: Sequence[torch.Tensor | None
     )
 
 
-def _random(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def random_like(like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Normal numbers of this shape, in double precision, the same on every device."""
     dtype = torch.complex128 if like.is_complex() else torch.float64
     found = torch.randn(like.shape, generator=generator, dtype=dtype)

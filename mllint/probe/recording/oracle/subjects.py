@@ -41,7 +41,7 @@ def layer_subject(call: LayerCall, dtype: torch.dtype, seeded: Seeded) -> Subjec
         with seeded(), checkpoints_in_line():
             return floating(module(*args, **kwargs))
 
-    groups = {names[place]: (names[place],) for place in inputs}
+    groups: dict[str, tuple[str, ...]] = {names[place]: (names[place],) for place in inputs}
     groups |= _parameter_groups(module, own)
     return _subject(leaves, run, groups, dtype)
 
@@ -122,17 +122,11 @@ def _input_names(call: LayerCall) -> dict[int, str]:
 
 
 def _parameter_leaves(module: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters that a gradient is wanted for, those left out whose gradient torch itself changes."""
-    changed = {
-        id(inner.weight)
-        for inner in module.modules()
-        if isinstance(inner, (nn.Embedding, nn.EmbeddingBag)) and (inner.max_norm or inner.scale_grad_by_freq)
-    }
+    """Parameters that a gradient is wanted for and that no hook changes the gradient of."""
     return {
         name: parameter
         for name, parameter in module.named_parameters()
         if parameter.requires_grad
-        and id(parameter) not in changed
         and not parameter._backward_hooks
         and parameter.is_leaf
         and (parameter.is_floating_point() or parameter.is_complex())

@@ -5,7 +5,7 @@ May not: judge what is kept of frozen weights: nothing of it changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,10 +17,9 @@ from mllint.probe.measured.aliases import Aliases, KeptWeights
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import code_site, user_site
 from mllint.probe.recording.holdings import held_by, is_array
-from mllint.probe.recording.outputs import USER_ERRORS
-from mllint.probe.recording.recorders.modes import run_validation, takes_one
-from mllint.probe.recording.run import Run, first_line
+from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
+from mllint.probe.recording.usercode import run_snapshot, run_validation
 from mllint.probe.recording.values import same_values, storage
 from mllint.probe.site import Site
 
@@ -71,7 +70,7 @@ def record(run: Run) -> Aliases:
             run_validation(run)
         if entry.snapshot is not None:
             watch.last = None
-            weights = list(_weights(_snapshot(entry.snapshot, run.model)))
+            weights = list(_weights(run_snapshot(run)))
             kept.append(_Kept.now("snapshot", True, watch.last or code_site(entry.snapshot), weights))
     kept += _new_holders(run, watch, known)
     with uncompiled():
@@ -95,13 +94,6 @@ def _shared(kept: _Kept, live: dict[int, _Live]) -> KeptWeights | None:
     return KeptWeights(
         kept.keeper, kept.returned, len(shared), len(kept.tensors), len(changed), matters[0].name, kept.site
     )
-
-
-def _snapshot(snapshot: Callable[..., Any], model: nn.Module) -> Any:
-    try:
-        return snapshot(model) if takes_one(snapshot) else snapshot()
-    except USER_ERRORS as error:
-        raise Skip(f"`snapshot` raised {first_line(error)}") from error
 
 
 def _weights(returned: Any) -> Iterator[torch.Tensor]:

@@ -5,60 +5,26 @@ May not: judge what is meant to mix samples, such as a router or minibatch stati
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-from mllint.probe.measured.batch_leak import BatchLeak, Culprit, LeakingCall
+from mllint.probe.measured.batch_leak import BatchLeak, LeakingCall
 from mllint.probe.recording.axes import (
     Axis,
-    Effect,
     batch_dims,
     batch_size,
-    difference,
     effect,
     with_last_sample_twice,
     with_noise_in,
     with_sample_copied,
 )
-from mllint.probe.recording.blame import Blame, Changes, blamed
-from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, Replay, model_calls, replaying
+from mllint.probe.recording.blame import Changes
 from mllint.probe.recording.input_gradients import gradient_leak
+from mllint.probe.recording.leaking import LOOKED_INTO, Subject, culprit_of, opened
+from mllint.probe.recording.nested import tensors_in
+from mllint.probe.recording.outputs import USER_ERRORS, Call, model_calls
+from mllint.probe.recording.replay import replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
-
-#: A relative change below this needs no culprit: correct models stay under 3e-8, the bound of the rule is above.
-_LOOKED_INTO = 1e-6
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One call, opened to be made again: what it gave, and how its shapes follow its axis (``resized``: the shapes with one
-    sample or position more or less, empty where the model does not take that)."""
-
-    replay: Replay
-    inputs: tuple[Input, ...]
-    dims: dict[Place, int]
-    base: dict[Place, torch.Tensor]
-    noise: float
-    resizing: Changes
-    resized: dict[Place, tuple[int, ...]]
-
-    def effects(self, changes: Changes, axis: Axis) -> list[Effect]:
-        """What changed inputs do to each output that has a dimension. Raises what the forward raises."""
-        other = self.replay.outputs(changes)
-        return [
-            effect(tensor, other[place], self.resized.get(place), axis)
-            for place, tensor in self.base.items()
-            if tensor.dim() and place in other and other[place].shape == tensor.shape
-        ]
-
-    def follows(self, size: int) -> bool:
-        """Has any output a dimension along this axis?"""
-        if not self.resized:
-            return any(size in tensor.shape for tensor in self.base.values())
-        return any(self.resized.get(place) != tuple(tensor.shape) for place, tensor in self.base.items())
 
 
 def record(run: Run) -> BatchLeak:
@@ -85,12 +51,12 @@ def _looked_at(run: Run, call: Call) -> LeakingCall:
         subject = opened(replay, inputs, dims, with_last_sample_twice(inputs, dims))
         if not subject.follows(size):
             raise Skip("no output has one entry for each sample")
-        only_first = Axis(size, 1, torch.arange(size) == 0)  # its output is asked about, all other samples are touched
-        gradient, suspect = gradient_leak(replay, inputs, dims, only_first, subject.resized)
+        only_one = Axis(size, 1, torch.arange(size) == size // 2)  # its output is asked about, all others are touched
+        gradient, suspect = gradient_leak(replay, inputs, dims, only_one, subject.resized)
         worst, axis, changes = _worst(subject, size, gradient, suspect)
         culprit = None
-        if worst > _LOOKED_INTO and changes is not None:
-            culprit = as_culprit(find_culprit(run, subject, changes, axis))
+        if worst > LOOKED_INTO and changes is not None:
+            culprit = culprit_of(run, subject, changes, axis)
         other_dim = culprit is not None and first == 0 and _independent_along_dim_1(subject)
         return LeakingCall(
             call.path,
@@ -107,37 +73,16 @@ def _looked_at(run: Run, call: Call) -> LeakingCall:
         )
 
 
-def opened(replay: Replay, inputs: tuple[Input, ...], dims: dict[Place, int], resizing: Changes) -> Subject:
-    """What the call gives: twice, to know its noise, and once resized. Raises Skip where it is not repeatable."""
-    base, again = replay.base(), replay.base()
-    if base.keys() != again.keys() or any(base[place].shape != again[place].shape for place in base):
-        raise Skip("two calls of the model on the same batch give outputs of different shapes")
-    noise = max((noise_between(base[place], again[place]) for place in base), default=0.0)
-    try:
-        resized = {place: tuple(tensor.shape) for place, tensor in replay.outputs(resizing).items()} if resizing else {}
-    except USER_ERRORS:  # a fixed number of samples or positions
-        resized, resizing = {}, {}
-    return Subject(replay, inputs, dims, base, noise, resizing, resized)
-
-
-def noise_between(first: torch.Tensor, second: torch.Tensor) -> float:
-    """How far two calls on the same batch differ, relative to the values."""
-    change, scale = difference(first, second)
-    return float(change.max()) / scale if change.numel() and scale else 0.0
-
-
 def _worst(subject: Subject, size: int, gradient: float, suspect: int) -> tuple[float, Axis, Changes | None]:
     """The largest leak of a few changes of one sample, with the change that makes it; zero where nothing could be seen."""
     tried = [0, size // 2]
-    if gradient > _LOOKED_INTO and suspect not in tried:
+    if gradient > LOOKED_INTO and suspect not in tried:
         tried.append(suspect)
     worst, chosen, changes = 0.0, Axis(size, 1, torch.ones(size, dtype=torch.bool)), None
     for sample in tried:
         axis = Axis(size, 1, torch.arange(size) != sample)
-        every = [with_sample_copied(subject.inputs, subject.dims, sample, (sample + 1) % size)]
-        if sample == tried[-1]:
-            every.append(with_noise_in(subject.inputs, subject.dims, sample))
-        for change in every:
+        copied = with_sample_copied(subject.inputs, subject.dims, sample, (sample + 1) % size)
+        for change in filter(None, (copied, with_noise_in(subject.inputs, subject.dims, sample))):
             try:
                 seen = subject.effects(change, axis)
             except USER_ERRORS:
@@ -146,20 +91,6 @@ def _worst(subject: Subject, size: int, gradient: float, suspect: int) -> tuple[
             if leak > worst:
                 worst, chosen, changes = leak, axis, change
     return worst, chosen, changes
-
-
-def find_culprit(run: Run, subject: Subject, changes: Changes, axis: Axis) -> Blame:
-    """The innermost module to blame for the leak that these changes make."""
-
-    def leaks(before: torch.Tensor, after: torch.Tensor, shape: tuple[int, ...] | None) -> bool:
-        leak = effect(before, after, shape, axis).leak if before.shape == after.shape else None
-        return leak is not None and leak > _LOOKED_INTO
-
-    return blamed(subject.replay, run.model, run.made, changes, leaks, resized=subject.resizing)
-
-
-def as_culprit(blame: Blame) -> Culprit:
-    return Culprit(blame.path, blame.kind, blame.site, blame.around, blame.inside, blame.names)
 
 
 def _independent_along_dim_1(subject: Subject) -> bool:
@@ -178,7 +109,7 @@ def _independent_along_dim_1(subject: Subject) -> bool:
         if tensor.dim() > 1 and tensor.shape[1] == size and place in other:
             shape = (tensor.shape[0], size + 1, *tensor.shape[2:])
             seen.append(effect(tensor, other[place], shape, axis))
-    return any(one.whole for one in seen) and all(one.leak is None or one.leak <= _LOOKED_INTO for one in seen)
+    return any(one.whole for one in seen) and all(one.leak is None or one.leak <= LOOKED_INTO for one in seen)
 
 
 def _labelled(run: Run, size: int) -> bool:

@@ -6,7 +6,6 @@ May not: look at a model that nobody called causal.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import torch
 
@@ -19,15 +18,14 @@ from mllint.probe.recording.axes import (
     without_last_position,
 )
 from mllint.probe.recording.blame import Changes
-from mllint.probe.recording.nested import Place
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, Replay, main_call, replaying
 from mllint.probe.recording.input_gradients import gradient_leak
-from mllint.probe.recording.recorders.batch_leak import Subject, as_culprit, find_culprit, opened
+from mllint.probe.recording.leaking import LOOKED_INTO, Subject, culprit_of, opened
+from mllint.probe.recording.nested import Place
+from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, main_call
+from mllint.probe.recording.replay import Replay, replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
-#: A relative change below this needs no culprit: correct models stay under 3e-8, the bound of the rule is above.
-_LOOKED_INTO = 1e-6
 #: How a class says that it is causal. Other names are no promise.
 _CAUSAL_CLASS = "ForCausalLM"
 
@@ -77,9 +75,8 @@ def _each_sequence(
         half = Axis(length, -1, torch.arange(length) < max(1, length // 2))
         gradient, _ = gradient_leak(replay, (one,), {one.place: along[0]}, half, subject.resized)
         culprit = None
-        if changed > _LOOKED_INTO:
-            subject = replace(subject, dims=dims)
-            culprit = as_culprit(find_culprit(run, subject, changes, axis))
+        if changed > LOOKED_INTO:
+            culprit = culprit_of(run, subject, changes, axis)
         yield FutureLeak(
             call.path,
             call.kind,
@@ -94,9 +91,7 @@ def _each_sequence(
         )
 
 
-def _worst(
-    subject: Subject, one: Input, time_dim: int, length: int
-) -> tuple[float, float | None, Changes, Axis]:
+def _worst(subject: Subject, one: Input, time_dim: int, length: int) -> tuple[float, float | None, Changes, Axis]:
     """The effect and the leak of a few changes of the future, with the change that leaks most."""
     whole, worst, chosen = 0.0, None, None
     axis = Axis(length, -1, torch.arange(length) < 1)

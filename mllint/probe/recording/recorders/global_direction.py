@@ -6,14 +6,14 @@ May not: update anything; what the objective cuts by name (targets, teachers) is
 from __future__ import annotations
 
 import torch
-from torch import nn
 
 from mllint.probe.measured.global_direction import GlobalDirection
 from mllint.probe.recording.oracle.blame import function_entry
 from mllint.probe.recording.oracle.capture import captured
 from mllint.probe.recording.oracle.copies import copied_module
-from mllint.probe.recording.oracle.slopes import Found, Unclear, checked
+from mllint.probe.recording.oracle.slopes import Unclear
 from mllint.probe.recording.oracle.subjects import whole_subject
+from mllint.probe.recording.oracle.verdicts import Found, checked
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 
@@ -26,7 +26,7 @@ def record(run: Run) -> GlobalDirection:
     if not any(parameter.requires_grad for parameter in run.model.parameters()):
         raise Skip("the model has no trainable parameter")
     try:
-        found, model = _compared(run)
+        found = _compared(run)
     except Unclear as error:
         raise Skip(f"no slope of the loss: {error}") from error
     told = found.verdicts[0]
@@ -37,7 +37,7 @@ def record(run: Run) -> GlobalDirection:
     return GlobalDirection(told, len(found.point.values), functions, explained)
 
 
-def _compared(run: Run) -> tuple[Found, nn.Module]:
+def _compared(run: Run) -> Found:
     elements = sum(parameter.numel() for parameter in run.model.parameters())
     others = [each for each in run.known_modules() if each is not run.model]
     if elements <= _LARGEST:
@@ -46,7 +46,7 @@ def _compared(run: Run) -> tuple[Found, nn.Module]:
             subject = whole_subject(
                 copy, others, lambda: run.loss(run.batch(0), model=copy), torch.float64, aligned=False
             )
-            return checked(subject), copy
+            return checked(subject)
         except Exception:  # noqa: BLE001  # the user's code in a precision that it was not written for
             for other in others:
                 other.zero_grad()
@@ -55,10 +55,10 @@ def _compared(run: Run) -> tuple[Found, nn.Module]:
         raise Unclear(f"it does not run in float64, and parameters are {sorted(low)[0]}")
     try:
         subject = whole_subject(run.model, others, lambda: run.loss(run.batch(0)), torch.float32, aligned=True)
-        return checked(subject), run.model
+        return checked(subject)
     except (Unclear, Skip):
         raise
-    except Exception as error:  # noqa: BLE001  # the user's code, watched
+    except Exception as error:  # the user's code, watched
         raise Unclear(first_line(error)) from error
 
 

@@ -10,7 +10,7 @@ from mllint.probe.recording.gradients.arrivals import BATCHES, Arrivals, shared_
 from mllint.probe.recording.gradients.causes import find_causes
 from mllint.probe.recording.gradients.dependence import FAILURES
 from mllint.probe.recording.gradients.sizes import root_mean_square
-from mllint.probe.recording.gradients.stepping import held_names, seen_in_own_steps
+from mllint.probe.recording.gradients.stepping import OwnSteps, changed, held_names, own_steps
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
@@ -23,25 +23,33 @@ def record(run: Run) -> GradientFlow:
     found = shared_arrivals(run)
     optimizers, silent = list(run.optimizers), set(found.silent)
     weights = {name: root_mean_square(parameter) for name, parameter in parameters.items()}
-    names = {id(parameter): name for name, parameter in parameters.items()}
-    causes: tuple[Cause, ...] = ()
+    causes: list[Cause] = []
     if silent:
         with run.preserved():
-            if run.entry.step is not None:
-                late, stepping = _own_steps(run, names)
-                silent -= late
-                optimizers += stepping
+            seen = _alternatives(run, silent)
+        optimizers += seen.optimizers
+        silent -= seen.with_gradient | seen.moved_without
+        if seen.moved_without:
+            causes.append(Cause("driven", tuple(name for name in parameters if name in seen.moved_without)))
+    if silent:
         with run.preserved():
-            causes = find_causes(run, found, silent) if silent else ()
+            causes += find_causes(run, found, silent)
+    names = {id(parameter): name for name, parameter in parameters.items()}
     held = held_names(optimizers, names) if optimizers else None
-    return GradientFlow(BATCHES, tuple(found.losses), found.graph, _flows(found, weights, held), causes)
+    return GradientFlow(BATCHES, tuple(found.losses), found.graph, _flows(found, weights, held), tuple(causes))
 
 
-def _own_steps(run: Run, names: dict[int, str]) -> tuple[set[str], list]:  # type: ignore[type-arg]
-    try:
-        return seen_in_own_steps(run, names)
-    except FAILURES:
-        return set(), []
+def _alternatives(run: Run, silent: set[str]) -> OwnSteps:
+    """Other ways in which a parameter may be trained: in steps that come only now and then, or by hand in the forward."""
+    if run.entry.step is not None:
+        try:
+            return own_steps(run, silent)
+        except FAILURES:
+            return OwnSteps()
+    parameters = {name: each for name, each in run.model.named_parameters() if name in silent}
+    before = {name: each.detach().clone() for name, each in parameters.items()}
+    run.loss(run.batch(0))
+    return OwnSteps(moved_without=changed(run, parameters, before))
 
 
 def _flows(found: Arrivals, weights: dict[str, float], held: set[str] | None) -> tuple[ParameterFlow, ...]:

@@ -46,15 +46,16 @@ class _Living:
         if not gc.get_freeze_count():
             gc.freeze()  # to look at all objects of a large program costs a second each time
 
-    def bytes(self) -> dict[int, int]:
-        """Storage -> bytes, after garbage has been collected."""
+    def bytes(self) -> int:
+        """Of all storages, once each, after garbage has been collected."""
         gc.collect()
-        found = {}
-        for tensor in (*(reference() for reference in self._old), *_tensors()):
-            key = 0 if tensor is None else storage(tensor)
-            if tensor is not None and key:
-                found[key] = tensor.untyped_storage().nbytes()
-        return found
+        old = [tensor for tensor in (reference() for reference in self._old) if tensor is not None]
+        return sum({storage(tensor): _bytes(tensor) for tensor in (*old, *_tensors())}.values())
+
+    def young(self) -> dict[int, weakref.ref[torch.Tensor]]:
+        """The tensors that came since the beginning, by their identity."""
+        gc.collect()
+        return {id(tensor): weakref.ref(tensor) for tensor in _tensors()}
 
 
 class _Makers(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -86,15 +87,19 @@ def record(run: Run) -> GrowingMemory:
 def _measured(run: Run, batch: int, *, saved: bool) -> GrowingMemory:
     hooks: Any = torch.autograd.graph.saved_tensors_hooks(_Saved, _unpacked) if saved else nullcontext()
     live: list[int] = []
-    with hooks, uncompiled(), _only_the_young():
+    graphs: list[dict[str, int]] = []
+    held: tuple[Held, ...] = ()
+    with hooks, uncompiled(), _collecting_all_afterwards():
         living = _Living()
         for number in range(1, _LAST + 1):
             run.step(0)
             if number >= _FIRST:
-                live.append(sum(living.bytes().values()))
-        held: tuple[Held, ...] = ()
-        if all(before < after for before, after in pairwise(live)):
-            held = _held(run, living)
+                live.append(living.bytes())
+                graphs.append(Holders(run).graphs())
+        rising = all(before < after for before, after in pairwise(live))
+        longer = {name for name in graphs[-1] if all(a.get(name, 0) < b.get(name, 0) for a, b in pairwise(graphs))}
+        if rising or longer:
+            held = _held(run, living, {name: graphs[-1][name] - graphs[-2][name] for name in longer}, rising=rising)
     return GrowingMemory(_FIRST, tuple(live), batch, saved, held)
 
 
@@ -102,16 +107,26 @@ def _unpacked(saved: _Saved) -> torch.Tensor:
     return saved.tensor
 
 
-def _held(run: Run, living: _Living) -> tuple[Held, ...]:
-    """One more step, watched: what is new after it, by who holds it."""
-    before = living.bytes()
-    graphs = Holders(run).graphs()
+def _held(run: Run, living: _Living, longer: dict[str, int], *, rising: bool) -> tuple[Held, ...]:
+    """Two more steps: what came with the first, which is watched, and outlived the second, by who holds it."""
+    known, before = Holders(run).known(), living.young()
     makers = _Makers()
     with makers:
         run.step(0)
-    new = {key: size for key, size in living.bytes().items() if key not in before}
-    found = Holders(run).of(new, graphs, makers.sites)
-    return tuple(sorted(found, key=lambda each: -each.each))
+        came = [
+            new for key, new in living.young().items() if key not in before or before[key]() is None
+        ]  # an id is used again
+        run.step(0)
+    gc.collect()
+    stayed = [tensor for tensor in (reference() for reference in came) if tensor is not None]
+    new = {storage(tensor): _bytes(tensor) for tensor in stayed} if rising else {}
+    del stayed
+    found = Holders(run).of(new, longer, known, makers.sites)
+    return tuple(sorted(found, key=lambda each: (-each.each, -each.nodes, each.holder)))
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().nbytes() if storage(tensor) else 0
 
 
 def _tensors() -> list[torch.Tensor]:
@@ -120,8 +135,8 @@ def _tensors() -> list[torch.Tensor]:
 
 
 @contextmanager
-def _only_the_young() -> Iterator[None]:
-    """Afterwards the collector looks at everything again, as before; inside, only at what `_Living` has not seen."""
+def _collecting_all_afterwards() -> Iterator[None]:
+    """The collector looks at everything again, as before."""
     was_frozen = gc.get_freeze_count()
     try:
         yield

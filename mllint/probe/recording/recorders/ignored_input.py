@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from mllint.probe.measured.ignored_input import CallEffects, IgnoredInput, InputEffect
-from mllint.probe.recording.axes import batch_dims, batch_size, difference
-from mllint.probe.recording.blame import Seen, modules_watched
-from mllint.probe.recording.frames import forward_site
+from mllint.probe.recording.axes import batch_dims, batch_size
+from mllint.probe.recording.blame import Seen, fault_site, modules_watched
+from mllint.probe.recording.leaking import noise_between
 from mllint.probe.recording.nested import Place, replaced, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, Replay, all_calls, model_calls, replaying
-from mllint.probe.recording.recorders.batch_leak import noise_between
+from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, all_calls, model_calls
+from mllint.probe.recording.replay import Replay, replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
@@ -96,7 +96,7 @@ def _looked_at(run: Run, call: Call, named: Sequence[torch.Tensor]) -> CallEffec
             if changes[one.place] <= _SMALL * max(changes.values()):
                 end = _end(replay, run.model, one, dims[one.place])
                 module = run.model.get_submodule(end)
-                site = forward_site(type(module)) or run.made.of(module)
+                site = fault_site(module, run.made)
                 effects[number] = replace(effects[number], ends=end, kind=type(module).__name__, site=site)
     return CallEffects(call.path, call.kind, size, noise, _spread(base, size), tuple(effects))
 
@@ -158,12 +158,13 @@ def _end(replay: Replay, model: nn.Module, one: Input, dim: int) -> str:
     """The innermost module that is given something changed by the input, and returns nothing that is."""
     paths = {module: path for path, module in model.named_modules()}
     runs: list[list[Seen]] = []
-    for changes in ({}, {one.place: one.tensor.roll(1, dim)}):
+    rolled: dict[Place, torch.Tensor] = {one.place: one.tensor.roll(1, dim)}
+    for changes in ({}, rolled):
         seen: list[Seen] = []
         with modules_watched(replay.call.module, paths, seen):
             replay.outputs(changes)
         runs.append(seen)
-    for base, other in zip(*runs, strict=False):
+    for base, other in zip(runs[0], runs[1], strict=False):
         if base.what != other.what:
             break
         came, went = _most_changed(base.given, other.given), _most_changed(base.returned, other.returned)

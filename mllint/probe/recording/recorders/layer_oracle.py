@@ -79,7 +79,9 @@ def _layers(run: Run, found: Captured, until: float, checked: list[Checked], ski
     guilty: set[type] = set()
     for call in sorted(found.layers, key=lambda call: sum(1 for _ in call.module.modules())):
         kind = type(call.module)
-        inside = next((type(each) for each in call.module.modules() if type(each) in guilty and type(each) is not kind), None)
+        inside = next(
+            (type(each) for each in call.module.modules() if type(each) in guilty and type(each) is not kind), None
+        )
         if inside is not None:
             skipped.append(NotChecked(call.path, kind.__name__, f"it holds `{inside.__name__}`, which failed"))
         elif kind in guilty:
@@ -100,9 +102,7 @@ def _layers(run: Run, found: Captured, until: float, checked: list[Checked], ski
 def _layer_entry(run: Run, call: LayerCall, count: int, before: list[Checked]) -> Checked:
     found = on_purpose(compared(lambda dtype: layer_subject(call, dtype, _seeded(run))))
     functions = tuple(kind.__name__ for kind in found.point.nodes)
-    explained = any(
-        each.what == "function" and each.kind in functions and not _fine(each) for each in before
-    )
+    explained = any(each.what == "function" and each.kind in functions and not _fine(each) for each in before)
     cuts = [found.point.tape.cuts[number] for number in found.cuts]
     kind = type(call.module)
     return Checked(

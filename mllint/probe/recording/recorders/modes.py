@@ -5,7 +5,6 @@ May not: call `train` or `eval` itself.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,9 +16,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from mllint.probe.measured.modes import ModeChange, Modes, StepMode
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import code_site, nearness, user_site
-from mllint.probe.recording.outputs import USER_ERRORS
-from mllint.probe.recording.run import Run, first_line
-from mllint.probe.recording.skip import Skip
+from mllint.probe.recording.run import Run
+from mllint.probe.recording.usercode import run_validation
 from mllint.probe.site import Site
 
 #: Steps before and after the validation.
@@ -85,23 +83,6 @@ def _step(run: Run, watch: _Watch, steps: list[StepMode], *, validated: bool) ->
         modes = {**modes, id(run.model): True}
     steps.append(StepMode(len(steps) + 1, validated, modes[id(run.model)]))
     return modes
-
-
-def run_validation(run: Run) -> None:
-    """The user's validation, which may ask for the model or not. Raises Skip where it raises."""
-    validate: Any = run.entry.validate
-    try:
-        validate(run.model) if takes_one(validate) else validate()
-    except USER_ERRORS as error:
-        raise Skip(f"`validate` raised {first_line(error)}") from error
-
-
-def takes_one(function: Callable[..., Any]) -> bool:
-    """Does the function take an argument?"""
-    try:
-        return bool(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        return True
 
 
 def _changes(

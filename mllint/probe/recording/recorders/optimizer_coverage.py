@@ -23,14 +23,17 @@ def record(run: Run) -> OptimizerCoverage:
     """Raises Skip where nothing could be held by an optimizer, and nothing is hidden from one."""
     optimizers = {id(each): each for each in known_optimizers(run)}
     places = list(hidden_places(run.model))
+    if not optimizers and not places and run.entry.step is None:
+        raise Skip("the target gives no optimizer")
     with run.preserved():
+        named = dict(run.model.named_parameters())  # a forward may put others in their place
         movement = Movement(run.model, [tensor for place in places for tensor in place.tensors])
         steps = _stepped(run, movement, optimizers)
         if not optimizers and not places:
-            raise Skip("the target gives no optimizer, and its step uses none")
+            raise Skip("the step uses no torch optimizer")
         held = {id(each) for one in optimizers.values() for each in parameters_of(one)}
         hidden = tuple(_hidden(run, place, movement, held) for place in places)
-        parameters = tuple(_coverage(name, each, movement, held) for name, each in run.model.named_parameters())
+        parameters = tuple(_coverage(name, each, movement, held) for name, each in named.items())
         known = {id(each) for module in run.known_modules() for each in module.parameters()}
         known |= {id(tensor) for place in places for tensor in place.tensors}
         facts = tuple(_facts(one, known, movement) for one in optimizers.values())

@@ -12,10 +12,10 @@ import torch
 
 from mllint.probe.measured.padding import Padding
 from mllint.probe.recording.axes import batch_dims, difference, time_dims
-from mllint.probe.recording.blame import Changes, blamed
-from mllint.probe.recording.frames import forward_site
+from mllint.probe.recording.blame import blamed, fault_site
 from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, Replay, main_call, replaying
+from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, main_call
+from mllint.probe.recording.replay import Replay, replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
@@ -68,6 +68,7 @@ def record(run: Run) -> Padding:
     if not found:
         raise Skip(f"no input of the model is padded with {pad}")
     with replaying(run, call, evaluating=True) as replay:
+        replay.base()
         measured = [_looked_at(run, replay, one, found) for one in _chosen(found)]
     return max(measured, key=lambda one: min(_known(one.moved), _known(one.trimmed)))
 
@@ -77,12 +78,12 @@ def _known(value: float) -> float:
 
 
 def _ends_padded(tensor: torch.Tensor, pad: int) -> bool:
-    if tensor.dim() < 2 or measurably_real(tensor):
+    if tensor.dim() < 2 or _no_ids(tensor):
         return False
     return any(bool((tensor.select(dim, at) == pad).any()) for dim in range(min(2, tensor.dim())) for at in (0, -1))
 
 
-def measurably_real(tensor: torch.Tensor) -> bool:
+def _no_ids(tensor: torch.Tensor) -> bool:
     """Is it no tensor of ids?"""
     return tensor.is_floating_point() or tensor.is_complex() or tensor.dtype == torch.bool
 
@@ -92,7 +93,7 @@ def _padded(run: Run, call: Call, pad: int) -> list[_Padded]:
     dims = batch_dims(inputs, 1 if run.entry.sequence_dim == 0 else 0)
     found: list[_Padded] = []
     for one in inputs:
-        if measurably_real(one.tensor) or one.tensor.dim() != 2 or "mask" in one.name or one.place not in dims:
+        if _no_ids(one.tensor) or one.tensor.dim() != 2 or "mask" in one.name or one.place not in dims:
             continue
         rows = one.tensor if dims[one.place] == 0 else one.tensor.T
         masks = [other.tensor for other in inputs if other.masks and other.tensor.shape == one.tensor.shape]
@@ -145,7 +146,7 @@ def _looked_at(run: Run, replay: Replay, one: _Padded, found: list[_Padded]) -> 
         trimmed, pooled = _change(base, short, one, range(len(one.content)), short)
         other = replay.outputs(_arranged(run, inputs, one, one.moved))
         moved, _ = _change(base, other, one, one.moved_content, short)
-    site = forward_site(type(replay.call.module)) or run.made.of(replay.call.module)
+    site = fault_site(replay.call.module, run.made)
     path, kind = replay.call.path, replay.call.kind
     if min(_known(trimmed), _known(moved)) > _LOOKED_INTO:
 
@@ -157,7 +158,18 @@ def _looked_at(run: Run, replay: Replay, one: _Padded, found: list[_Padded]) -> 
     begins, ends = any(each.begin for each in found), any(each.end < each.length for each in found)
     side = "both" if begins and ends else "left" if begins else "right"
     return Padding(
-        path, kind, one.one.name, side, len(one.content), one.length, moved, trimmed, one.masked, pooled, replay.coarsest, site
+        path,
+        kind,
+        one.one.name,
+        side,
+        len(one.content),
+        one.length,
+        moved,
+        trimmed,
+        one.masked,
+        pooled,
+        replay.coarsest,
+        site,
     )
 
 
@@ -181,7 +193,7 @@ def _arranged(run: Run, inputs: tuple[Input, ...], one: _Padded, order: list[int
 
 def _counts(tensor: torch.Tensor, dim: int) -> bool:
     """Is it 0, 1, 2, … along a dimension, whatever the sample?"""
-    if measurably_real(tensor):
+    if _no_ids(tensor):
         return False
     ramp = torch.arange(tensor.shape[dim], device=tensor.device, dtype=tensor.dtype)
     return bool((tensor.movedim(dim, -1) == ramp).all())

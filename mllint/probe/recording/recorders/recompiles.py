@@ -11,9 +11,9 @@ import re
 from mllint.probe.measured.recompiles import GraphBreak, Recompile, Recompiles
 from mllint.probe.recording.compiling import Listener, frames_compiled, listening
 from mllint.probe.recording.frames import nearness, shown
-from mllint.probe.recording.outputs import USER_ERRORS
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
+from mllint.probe.recording.usercode import RAISED
 from mllint.probe.site import Site
 
 #: Steps on different batches first: shapes seen for the first time are compiled, and so are those made dynamic.
@@ -50,7 +50,7 @@ def _steps(run: Run, listener: Listener) -> None:
         listener.step = number + 1
         try:
             run.step(number % _WARM)
-        except USER_ERRORS as error:  # dynamo's own are runtime errors
+        except RAISED as error:  # dynamo's own are runtime errors
             raise Skip(f"the step does not run with its graphs as traced: {first_line(error)}") from error
         if frames_compiled() == before:
             raise Skip("nothing is compiled with torch.compile")

@@ -13,7 +13,7 @@ from mllint.probe.recording import rehearsal
 from mllint.probe.recording.gpu_syncs import record_on_gpu
 from mllint.probe.recording.rehearsal.device import BatchOnHost, VirtualDevice
 from mllint.probe.recording.rehearsal.events import Log, Mix, Wait
-from mllint.probe.recording.rehearsal.placement import place_batches, place_target
+from mllint.probe.recording.rehearsal.placement import Placement, place_batches, place_target
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 
@@ -33,34 +33,45 @@ def record(run: Run) -> Syncs:
 
 def _rehearsed(run: Run, device: VirtualDevice) -> Syncs:
     run.batch(0)
-    placed = place_target(device, run)
-    before = run.snapshot()
-    logs: list[Log] = []
+    placement = Placement(device)
     try:
-        failed = _watch(run, device, logs, trial=True)
-    except BatchOnHost:
-        before.restore()
-        place_batches(device, run)
-        placed += ("batches",)
-        logs = []
-        failed = _watch(run, device, logs, trial=False)
-    if placed and _written_for_the_cpu(logs):
+        logs, failed = _logs(run, device, placement)
+    finally:
+        placement.undo()
+    if placement.parts and _written_for_the_cpu(logs):
         raise Skip("the target names the CPU itself; take the device from torch.cuda.is_available() to rehearse it")
     mixes = _mixes([mix for log in logs for mix in log.mixes])
     if failed and not mixes:
         raise Skip(f"the step fails on the virtual device: {failed}")
-    early = Counter((read.called, read.where.site, read.copied.site, read.where.asker) for log in logs for read in log.early)
+    early = Counter(
+        (read.called, read.where.site, read.copied.site, read.where.asker) for log in logs for read in log.early
+    )
     return Syncs(
         device="rehearse",
         steps=len(logs),
         syncs=_syncs([log.waits for log in logs]),
         mixes=mixes,
         early=tuple(EarlyCopyRead(*told, count) for told, count in early.items()),
-        placed=placed,
+        placed=placement.parts,
         table=device.table.torch,
         notes=tuple(device.notes) + ((device.table.note,) if device.table.note else ()),
         failed=failed,
     )
+
+
+def _logs(run: Run, device: VirtualDevice, placement: Placement) -> tuple[list[Log], str]:
+    """The events of each step, first with the batches on the host; and what ended them early."""
+    place_target(placement, device, run)
+    before = run.snapshot()
+    logs: list[Log] = []
+    try:
+        failed = _watch(run, device, logs, trial=True)
+    except BatchOnHost:
+        before.restore()
+        place_batches(placement, run)
+        logs.clear()
+        failed = _watch(run, device, logs, trial=False)
+    return logs, failed
 
 
 def _watch(run: Run, device: VirtualDevice, logs: list[Log], *, trial: bool) -> str:
@@ -86,32 +97,60 @@ def _written_for_the_cpu(logs: Iterable[Log]) -> bool:
 
 def _syncs(steps: Sequence[Sequence[Wait]]) -> tuple[Sync, ...]:
     """The waits of the steps by line, function and node, with their count in each step."""
+    steps = _with_forward(steps)
     counts = [Counter(_told(wait) for wait in waits) for waits in steps]
-    first = {_told(wait): wait for waits in steps for wait in reversed(waits)}
+    first: dict[tuple[Hashable, ...], Wait] = {}
+    for waits in steps:
+        for wait in waits:
+            first.setdefault(_told(wait), wait)
     return tuple(
         Sync(
             kind=wait.kind,
             called=wait.called,
             operator=wait.operator,
             site=wait.where.site,
-            stack=wait.where.stack,
-            asker=wait.where.asker,
+            stack=(wait.forward or wait.where).stack,
+            asker=_asker(wait),
             counts=tuple(count[told] for count in counts),
             node=wait.node,
-            forward=wait.forward,
+            forward=wait.forward.site if wait.forward is not None else None,
         )
         for told, wait in first.items()
     )
 
 
+def _with_forward(steps: Sequence[Sequence[Wait]]) -> Sequence[Sequence[Wait]]:
+    """Waits of a backward pass that is the only one to wait: their forward is known from the second step on, and the first
+    step's are taken from there."""
+    if not steps:
+        return steps
+    known = {(wait.node, wait.operator) for wait in steps[-1] if wait.node and wait.forward is not None}
+    found = []
+    for waits in steps:
+        lost = known & {(wait.node, wait.operator) for wait in waits if wait.forward is None}
+        kept = [wait for wait in waits if (wait.node, wait.operator) not in lost]
+        found.append(kept + [wait for wait in steps[-1] if (wait.node, wait.operator) in lost])
+    return found
+
+
+def _asker(wait: Wait) -> str:
+    """Whose code asked; of a backward pass, who made the node."""
+    if wait.forward is not None:
+        return wait.forward.asker
+    return "unknown" if wait.where.in_backward and wait.node else wait.where.asker
+
+
 def _told(wait: Wait) -> tuple[Hashable, ...]:
-    return (wait.where.site, wait.kind, wait.called, wait.operator, wait.where.asker, wait.node, wait.forward)
+    forward = wait.forward.site if wait.forward is not None else None
+    return (wait.where.site, wait.kind, wait.called, wait.operator, _asker(wait), wait.node, forward)
 
 
 def _mixes(found: Sequence[Mix]) -> tuple[DeviceMix, ...]:
     """One for each line and operator."""
-    counts = Counter((mix.where.site, mix.operator) for mix in found)
-    first = {(mix.where.site, mix.operator): mix for mix in reversed(found)}
+    counts: Counter[tuple[Hashable, ...]] = Counter((mix.where.site, mix.operator) for mix in found)
+    first: dict[tuple[Hashable, ...], Mix] = {}
+    for mix in found:
+        first.setdefault((mix.where.site, mix.operator), mix)
     return tuple(_plain(mix, counts[told]) for told, mix in first.items())
 
 
@@ -130,6 +169,7 @@ def _plain(mix: Mix, count: int) -> DeviceMix:
         host_kind=host.kind if host is not None else "",
         host_name=host.name if host is not None else "",
         host_site=made.site if made is not None else None,
+        host_asker=made.asker if made is not None else "",
         in_module=made.in_module if made is not None else mix.where.in_module,
         asked=host.asked if host is not None else False,
     )

@@ -89,6 +89,16 @@ class VirtualDevice:
         if told is not None:
             self.hosts.set(tensor, told)
 
+    def follow(self, original: torch.Tensor, copied: torch.Tensor) -> None:
+        """A copy that was made behind the modes lies where its original does."""
+        told = self.hosts.get(original)
+        if original in self.on:
+            self.put(copied)
+        elif told is not None:
+            self.hosts.set(copied, told)
+        if original in self.pinned:
+            self.pinned.set(copied, True)
+
     # ---- what happens
 
     @contextmanager
@@ -169,11 +179,15 @@ class VirtualDevice:
     # ---- lines and names
 
     def label(self, result: Any, first: Any) -> None:
-        """Note the line at work at the autograd node of a result (of the first argument, where it was changed in place)."""
+        """Note the code at work at the autograd node of a result (of the first argument, where it was changed in place)."""
         tensor = result if isinstance(result, torch.Tensor) else first
         node = tensor.grad_fn if isinstance(tensor, torch.Tensor) else None
-        if node is not None and _KEY not in node.metadata:
-            node.metadata[_KEY] = at_work().site
+        if node is None:
+            return
+        inner = [below for below, _ in node.next_functions if below is not None and "CopySlices" in below.name()]
+        for each in (node, *inner):  # a change through a view is a node below that of the view
+            if _KEY not in each.metadata:
+                each.metadata[_KEY] = at_work()
 
     def described(self, tensor: torch.Tensor) -> str:
         """A tensor for a message: its name, if it is a parameter or buffer, else type and shape."""

@@ -19,6 +19,11 @@ from mllint.probe.recording.rehearsal.events import HostTensor
 from mllint.probe.recording.rehearsal.tags import storage_key
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+#: How torch names a type that a kernel lacks.
+_TYPE_NAMES = {
+    torch.float16: "'Half'", torch.bfloat16: "'BFloat16'", torch.int64: "'Long'", torch.int32: "'Int'",
+    torch.int16: "'Short'", torch.int8: "'Char'", torch.uint8: "'Byte'", torch.bool: "'Bool'",
+}  # fmt: skip
 _WITHOUT_FUNCTION_MODES: Any = torch._C.DisableTorchFunction
 
 
@@ -162,23 +167,20 @@ def _tensors(args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[torch.Tenso
 
 
 def _computed(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
-    """The result, by way of float32 where the CPU has no kernel for half precision and the GPU has."""
+    """The result, by way of a wider type where the GPU has a kernel for the type and the CPU has none (half, small integers)."""
     try:
         return func(*args, **kwargs)
     except (RuntimeError, NotImplementedError) as error:
-        halves = [each for each in _tensors(args, kwargs) if each.dtype in (torch.float16, torch.bfloat16)]
-        if "not implemented for" not in str(error) or not halves or func._schema.is_mutable:
+        lacking = [each.dtype for each in _tensors(args, kwargs) if _TYPE_NAMES.get(each.dtype, "?") in str(error)]
+        if "not implemented for" not in str(error) or not lacking or func._schema.is_mutable:
             raise
-        dtype = halves[0].dtype
+        narrow = lacking[0]
+    wide = torch.float32 if narrow.is_floating_point else torch.float64
 
-    def widened(value: Any) -> Any:
+    def changed(value: Any, old: torch.dtype, new: torch.dtype) -> Any:
         if isinstance(value, (list, tuple)):
-            return type(value)(map(widened, value))
-        return value.float() if isinstance(value, torch.Tensor) and value.dtype == dtype else value
+            return type(value)(changed(each, old, new) for each in value)
+        return value.to(new) if isinstance(value, torch.Tensor) and value.dtype == old else value
 
-    def narrowed(value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(narrowed, value))
-        return value.to(dtype) if isinstance(value, torch.Tensor) and value.dtype == torch.float32 else value
-
-    return narrowed(func(*map(widened, args), **{name: widened(value) for name, value in kwargs.items()}))
+    widened = {name: changed(value, narrow, wide) for name, value in kwargs.items()}
+    return changed(func(*(changed(each, narrow, wide) for each in args), **widened), wide, narrow)

@@ -50,9 +50,11 @@ def at_work(limit: int = 8) -> Where:
         near = nearness(name)
         if near:
             asker = asker or ("user" if near == 2 else "library")
-            sites.append(site_of(frame))
-            own = own or (sites[-1] if near == 2 else None)
-            if len(sites) == limit:
+            if near == 2 and own is None:
+                own = site_of(frame)
+            if len(sites) < limit:
+                sites.append(site_of(frame))
+            elif own is not None:
                 break
         elif name == _MODULE:
             in_module = in_module or (bool(sites) and frame.f_code.co_name == "_call_impl")
@@ -82,14 +84,14 @@ class HostTensor:
 @dataclass(frozen=True, slots=True)
 class Wait:
     """The host waited for the device. ``called`` is the function as the user wrote it, ``operator`` the one below autograd,
-    ``node`` the autograd node of a backward pass and ``forward`` the line of its forward."""
+    ``node`` the autograd node of a backward pass and ``forward`` the code that made it."""
 
     kind: str
     called: str
     operator: str
     where: Where
     node: str = ""
-    forward: Site | None = None
+    forward: Where | None = None
 
 
 @dataclass(frozen=True, slots=True)

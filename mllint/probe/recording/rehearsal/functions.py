@@ -18,6 +18,8 @@ from mllint.probe.recording.rehearsal.moves import means_device, move
 from mllint.probe.recording.rehearsal.tags import tensors_in
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+#: What gives memory of the host, whatever the default device is.
+_FROM_HOST = frozenset({torch.from_numpy, torch.frombuffer})
 _Handler = Callable[[tuple[Any, ...], dict[str, Any]], Any]
 
 
@@ -33,12 +35,12 @@ class Functions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if types and getattr(func, "__name__", "") != "__get__" and any(kind not in _PLAIN for kind in types):
-            return NotImplemented  # a tensor class of its own: it comes back to plain tensors, here
+        if types and any(kind not in _PLAIN for kind in types) and torch._C._is_torch_function_enabled():
+            return NotImplemented  # a tensor class of its own is asked first; it comes back without its class
         if func in self._special:
             handler = self._special[func]
             return self._by_table(func, args, kwargs) if handler is None else handler(args, kwargs)
-        if (kwargs and ("device" in kwargs or "pin_memory" in kwargs)) or func in FACTORIES:
+        if (kwargs and ("device" in kwargs or "pin_memory" in kwargs)) or func in FACTORIES or func in _FROM_HOST:
             return self._created(func, args, kwargs)
         return self._called(func, args, kwargs)
 
@@ -58,10 +60,10 @@ class Functions(TorchFunctionMode):
         return result
 
     def _label(self, result: Any, args: tuple[Any, ...], *, always: bool) -> None:
-        """Autograd nodes whose backward may wait as their forward did, or has in the step before, learn their line."""
+        """Autograd nodes whose backward may wait as their forward did, or has in the step before, learn who made them."""
         first = args[0] if args else None
         node = getattr(result if isinstance(result, torch.Tensor) else first, "grad_fn", None)
-        if always or (node is not None and node.name() in self.device.labelled):
+        if always or (node is not None and not self.device.labelled.isdisjoint(_names(node))):
             self.device.label(result, first)
 
     def _by_table(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -97,7 +99,7 @@ class Functions(TorchFunctionMode):
                 device.put(tensor)
             elif pinned:
                 device.pinned.set(tensor, True)
-            elif (func in FACTORIES or asked is not None) and tensor not in device.on:
+            elif (func in FACTORIES or func in _FROM_HOST or asked is not None) and tensor not in device.on:
                 told = HostTensor("made", func.__name__, at_work(), asked=asked is not None)
                 device.hosts.set(tensor, told)
         return result
@@ -132,11 +134,6 @@ class Functions(TorchFunctionMode):
             tensor.__array__: lambda args, kwargs: self._numpy(tensor.__array__, args, kwargs),
             tensor.__deepcopy__: self._deepcopy,
             tensor.backward: self._backward,
-            tensor.record_stream: lambda args, kwargs: None,
-            tensor.get_device: lambda args, kwargs: 0 if self.device.has(args[0]) else -1,
-            tensor.device.__get__: lambda args, kwargs: CUDA if self.device.has(args[0]) else args[0].device,
-            tensor.is_cuda.__get__: lambda args, kwargs: self.device.has(args[0]),
-            tensor.is_cpu.__get__: lambda args, kwargs: not self.device.has(args[0]) and args[0].is_cpu,
             torch.device: self._device,
         }
 
@@ -188,8 +185,7 @@ class Functions(TorchFunctionMode):
     def _deepcopy(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with self.device.quiet():
             result = self._called(torch.Tensor.__deepcopy__, args, kwargs)
-        if self.device.has(args[0]):
-            self.device.put(result)
+        self.device.follow(args[0], result)
         return result
 
     def _backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -212,6 +208,11 @@ def _function(name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part)
     return found
+
+
+def _names(node: Any) -> set[str]:
+    """The names of a node and of those just below it."""
+    return {node.name(), *(below.name() for below, _ in node.next_functions if below is not None)}
 
 
 def _as_device(given: Any) -> Any:

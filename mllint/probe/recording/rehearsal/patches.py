@@ -55,7 +55,7 @@ _Put = Callable[..., None]
 
 
 def _tensors(device: VirtualDevice, put: _Put) -> None:
-    """Pinned memory, which loaders ask for from threads of their own; generators; functions written in Python."""
+    """What a tensor says of itself, in every thread and hook; generators; functions written in Python."""
 
     def pin_memory(tensor: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         if device.has(tensor) or tensor in device.pinned:
@@ -65,6 +65,12 @@ def _tensors(device: VirtualDevice, put: _Put) -> None:
         device.pinned.set(pinned, True)
         return pinned
 
+    plain: Any = torch.Tensor.device
+    put(torch.Tensor, "device", property(lambda tensor: CUDA if device.has(tensor) else plain.__get__(tensor)))
+    put(torch.Tensor, "is_cuda", property(device.has))
+    put(torch.Tensor, "is_cpu", property(lambda tensor: not device.has(tensor) and plain.__get__(tensor).type == "cpu"))
+    put(torch.Tensor, "get_device", lambda tensor: 0 if device.has(tensor) else -1)
+    put(torch.Tensor, "record_stream", lambda tensor, stream: None)
     put(torch.Tensor, "pin_memory", pin_memory)
     put(torch.Tensor, "is_pinned", lambda tensor, *args, **kwargs: tensor in device.pinned)
 

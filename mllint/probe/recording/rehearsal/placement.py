@@ -6,7 +6,7 @@ May not: move anything for a target that moves its own model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -19,31 +19,44 @@ from mllint.probe.recording.rehearsal.tags import tensors_in
 from mllint.probe.recording.run import Run
 
 
-def place_target(device: VirtualDevice, run: Run) -> tuple[str, ...]:
-    """Put model and optimizer state on the device, unless the target has. Returns what was put there."""
+class Placement:
+    """What was put on the device here: ``parts`` in words. `undo` takes it all back."""
+
+    def __init__(self, device: VirtualDevice) -> None:
+        self.parts: tuple[str, ...] = ()
+        self._device = device
+        self._tensors: list[torch.Tensor] = []
+
+    def put(self, part: str, tensors: Iterable[torch.Tensor]) -> None:
+        """Put tensors on the device; ``part`` is what they are."""
+        new = [tensor for tensor in tensors if not self._device.has(tensor)]
+        for tensor in new:
+            self._device.put(tensor)
+        if new:
+            self._tensors += new
+            self.parts += (part,)
+
+    def undo(self) -> None:
+        """The tensors lie where they lay before."""
+        for tensor in self._tensors:
+            self._device.take(tensor)
+
+
+def place_target(placement: Placement, device: VirtualDevice, run: Run) -> None:
+    """Put model and optimizer state on the device, unless the target has."""
     modules = run.known_modules()
     registered = [tensor for _, tensor in _registered(modules)]
     _remember(device, modules, run.read_so_far())
-    if not registered or any(device.has(tensor) for tensor in registered):
-        return ()
-    for tensor in registered:
-        device.put(tensor)
-    placed = ["model"]
-    remembered = [tensor for optimizer in run.optimizers for tensor in _remembered(optimizer)]
-    if remembered:
-        placed.append("optimizer state")
-    held = list(_held(run, modules))
-    if held:
-        placed.append("tensors that the target's functions hold")
-    for tensor in (*remembered, *held):
-        device.put(tensor)
-    return tuple(placed)
+    if any(device.has(tensor) for tensor in registered):
+        return
+    placement.put("model", registered)
+    placement.put("optimizer state", (each for optimizer in run.optimizers for each in _remembered(optimizer)))
+    placement.put("tensors that the target's functions hold", _held(run, modules))
 
 
-def place_batches(device: VirtualDevice, run: Run) -> None:
+def place_batches(placement: Placement, run: Run) -> None:
     """Put every batch that was read on the device, as a loop does before it calls the step."""
-    for tensor in tensors_in(run.read_so_far()):
-        device.put(tensor)
+    placement.put("batches", tensors_in(run.read_so_far()))
 
 
 def _remember(device: VirtualDevice, modules: list[nn.Module], batches: Any) -> None:
