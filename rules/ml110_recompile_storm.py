@@ -90,7 +90,8 @@ class RecompileStorm(Rule):
     Three steps on three batches, then the same three again: what is compiled in the second round is a finding. Graphs run as
     they were traced, without their compiler, so that what the compiler itself adds is not seen. Breaks count where the line is your
     own; those of libraries, those asked for (`graph_break()`, `disable`) and those that `backward` makes are
-    shown in the report only. Before torch 2.5 a recompilation names the function, not the line that its guard comes from.
+    shown in the report only. torch 2.4 tells no reasons: there a break is never more than a note, and a recompilation names
+    the function, not the line that its guard comes from.
     """
 
     meta = Meta(code="ML110", name="recompile-storm", severity=Severity.WARNING, since="0.1.0")
@@ -119,6 +120,6 @@ class RecompileStorm(Rule):
             yield ctx.observe(
                 broken.site,
                 "The compiled graph breaks here on every step",
-                severity=None if broken.own and not broken.wanted else Severity.INFO,
+                severity=None if broken.own and broken.reason and not broken.wanted else Severity.INFO,
                 why=f"{broken.reason or 'torch.compile cannot trace this line'}: move it out of what is compiled",
             )

@@ -227,11 +227,12 @@ def _of_layers(ctx: Judging, trace: Trace, flow: GradientFlow | None) -> Iterato
     oracle = trace.get(LayerOracle)
     told = [cause for cause in flow.causes if _level(flow, cause) is not Severity.INFO] if flow is not None else []
     sites = {cause.site for cause in told}
-    kinds = {module.kind for module in trace.modules if module.path in {cause.module for cause in told}}
+    kinds = {cause.operation for cause in told}  # a custom Function
+    kinds |= {module.kind for module in trace.modules if module.path in {cause.module for cause in told}}
     for layer in oracle.checked if oracle is not None else ():
         cut = layer.with_verdict("cut")
         site = layer.cut or layer.site
-        if not layer.blamed or not cut or site in sites or layer.kind in kinds - {""}:
+        if not layer.blamed or not cut or site in sites or layer.kind in kinds:
             continue
         tensors = ", ".join(f"`{tensor.tensor}`" for tensor in cut[:3])
         name = f"`{layer.kind}`" + (f" (`{layer.path}`)" if layer.path and layer.what == "layer" else "")

@@ -84,8 +84,8 @@ class ExplodingOrVanishing(Rule):
 
     ## Known limits
 
-    The root mean square of a gradient is compared with the median over the model, or with the layers next to the loss where
-    the median is itself far off. What is tiny is computed again in float64; where that cannot be done, nothing is said.
+    A root mean square vanishes beside the median over the model, or beside the layers next to the loss where the median
+    is itself far off, and explodes beside the latter. What is small because of a gate that starts next to zero is left out. What is tiny is computed again in float64; where that cannot be done, nothing is said.
     Single numbers (a temperature) are never called exploding, since their gradient is a sum over everything. An
     infinity under a GradScaler is expected. Batches that are not finite themselves are left to the check of the data.
     """
@@ -125,15 +125,16 @@ def _not_finite(ctx: Judging, broken: NotFinite) -> Diagnostic:
 
 
 def _apart(ctx: Judging, sizes: tuple[Size, ...]) -> Iterator[Diagnostic]:
-    usual = _usual(sizes)
+    usual, near = _usual(sizes), _next_to_the_loss(sizes)
     tiny = [size for size in sizes if size.rms < _VANISHING * usual]
-    fading = [size for size in tiny if size.double is not None and size.double > _NOISE * size.rms]
-    noise = [size for size in tiny if size.double is not None and size not in fading]
-    huge = [size for size in sizes if size.rms > _EXPLODING * usual and size.elements > 1]
+    kept = [size for size in tiny if size.double is not None and size.double > _NOISE * size.rms]
+    fading = [size for size in kept if not size.gated]
+    noise = [size for size in tiny if size.double is not None and size not in kept]
+    huge = [size for size in sizes if size.rms > _EXPLODING * near and size.elements > 1]
     if fading:
         yield _far_off(ctx, fading, min(fading, key=lambda size: size.rms), usual, "vanishes")
     if huge:
-        yield _far_off(ctx, huge, max(huge, key=lambda size: size.rms), usual, "explodes")
+        yield _far_off(ctx, huge, max(huge, key=lambda size: size.rms), near, "explodes")
     if noise:
         yield ctx.observe(
             _made(ctx, noise[0].name),
@@ -146,10 +147,14 @@ def _apart(ctx: Judging, sizes: tuple[Size, ...]) -> Iterator[Diagnostic]:
 
 def _usual(sizes: tuple[Size, ...]) -> float:
     """The size of an ordinary gradient in this model."""
-    middle = median(size.rms for size in sizes)
-    placed = sorted((size for size in sizes if size.order is not None), key=lambda size: -(size.order or 0))
-    near = median(size.rms for size in placed[: max(2, len(placed) // 20)]) if placed else middle
+    middle, near = median(size.rms for size in sizes), _next_to_the_loss(sizes)
     return middle if near / _TRUSTED < middle < near * _TRUSTED else near
+
+
+def _next_to_the_loss(sizes: tuple[Size, ...]) -> float:
+    """The greatest gradient of the last few parameters of the forward: nothing can have exploded or vanished there."""
+    placed = sorted((size for size in sizes if size.order is not None), key=lambda size: -(size.order or 0))
+    return max(size.rms for size in placed[: max(2, len(placed) // 20)] or sizes)
 
 
 def _far_off(ctx: Judging, sizes: list[Size], worst: Size, usual: float, verb: str) -> Diagnostic:

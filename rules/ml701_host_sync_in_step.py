@@ -170,7 +170,7 @@ def _in_every_step(syncs: Sequence[Sync]) -> bool:
 
 def _a_step(syncs: Sequence[Sync]) -> int:
     """Waits a step, as the steps show on average."""
-    return round(mean(sum(counts) for counts in zip(*(sync.counts for sync in syncs), strict=True)))
+    return round(mean([float(sum(counts)) for counts in zip(*(sync.counts for sync in syncs), strict=True)]))
 
 
 def _messages(syncs: Sequence[Sync], asker: str, steady: bool) -> tuple[str, ...]:

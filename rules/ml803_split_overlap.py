@@ -123,7 +123,7 @@ def _leaks(measured: Measured) -> bool:
         return False
     repeated = max(_repeated(measured.training), _repeated(measured.validation))
     share = measured.hits / measured.validation.samples
-    return share >= _SHARE and (share > _REPEATS * repeated or share == 1.0 and repeated < 0.5)
+    return share >= _SHARE and (share > _REPEATS * repeated or (share == 1.0 and repeated < 0.5))
 
 
 def _repeated(split: Split) -> float:

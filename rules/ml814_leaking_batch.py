@@ -33,6 +33,8 @@ _NAMED = re.compile(
 )
 #: Routers drop tokens when an expert is full: that is the batch's doing, and has no gradient.
 _ROUTES = re.compile(r"experts?|moe|routers?|routed|switch|gating")
+#: Of two dimensions these take the first for time.
+_SEQUENTIAL = re.compile(r"LSTM|GRU|RNN|MultiheadAttention|Transformer(En|De)coderLayer")
 
 
 class LeakingBatch(Rule):
@@ -103,7 +105,8 @@ class LeakingBatch(Rule):
     samples (similarities of a contrastive model) are not looked at for it, nor are losses. What says by the name of its class
     or its arguments that samples are to meet (minibatch statistics, graphs, supports, mixup) gives a note, as does a router
     whose leak has no gradient. Where dimension 1 is independent and no vector of the batch has one entry for each sample,
-    time may come first: a note too; `sequence_dim` settles it.
+    time may come first: a note too; `sequence_dim` settles it. So is a batch that goes through a recurrent or attention
+    layer of torch with two dimensions: it may be one sequence.
     """
 
     meta = Meta(code="ML814", name="leaking-batch", severity=Severity.ERROR, since="0.1.0")
@@ -147,6 +150,8 @@ def _excuse(call: LeakingCall, culprit: Culprit) -> str:
     routes = any(_ROUTES.fullmatch(word) for name in (*culprit.around, *culprit.inside) for word in _words(name))
     if routes and not call.gradient > _BOUND:
         return "a router's capacity"
+    if culprit.dims == 2 and _SEQUENTIAL.fullmatch(culprit.kind):
+        return "or it is one sequence"
     if call.other_dim and not call.labelled:
         return "or time comes first (say `sequence_dim`)"
     return ""

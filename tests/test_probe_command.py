@@ -212,6 +212,9 @@ def test_a_later_failure_is_told_once(project: Path, monkeypatch: pytest.MonkeyP
     assert "ML004" in judged().stdout and "ML905" in judged().stdout
     explaining(monkeypatch)
     assert "ML004" not in judged().stdout and "ML905" in judged().stdout
+    elsewhere = replace(failure, frames=(Site("train.py", 5, "loss"),))
+    store(replace(TRACE, failure=elsewhere))
+    assert "ML004" in judged().stdout, "a failure of another line is not explained"
 
 
 # ---- what runs

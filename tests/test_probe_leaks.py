@@ -349,6 +349,8 @@ MIXES = LeakingCall("", "Net", 4, 0.5, 0.5, 0.0, 1.2e-7, ("x",), culprit=Culprit
             replace(MIXES, gradient=float("nan"), culprit=Culprit("", "Net", None, ("Net",), ("router",))),
             [Severity.INFO],
         ),
+        (replace(MIXES, culprit=Culprit("", "LSTM", None, ("Net", "LSTM"), dims=2)), [Severity.INFO]),
+        (replace(MIXES, culprit=Culprit("", "LSTM", None, ("Net", "LSTM"), dims=3)), [Severity.ERROR]),
         (replace(MIXES, culprit=Culprit("", "MixerBlock", None, ("MixerBlock",))), [Severity.ERROR]),
     ],
 )

@@ -129,6 +129,12 @@ def test_a_cast_inside_does_not_swallow_the_step() -> None:
     }
 
 
+def test_what_is_not_the_same_twice_is_not_judged() -> None:
+    torch.manual_seed(0)
+    drawn = torch.Generator()
+    assert verdicts(lambda x: x * torch.randn(4, generator=drawn), x=torch.randn(3, 4)) == {"x": "uncertain"}
+
+
 class Twice(Function):
     """Right in float32 only; its backward forgets the factor."""
 

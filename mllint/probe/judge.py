@@ -127,7 +127,9 @@ def _without_echo(found: list[Diagnostic], trace: Trace) -> list[Diagnostic]:
         return found
     rows = {(frame.path, frame.row) for frame in failure.frames}
     explaining = {code for check in all_checks() if check.explains for code in check.codes}
-    if any(one.code in explaining and (one.path, one.begin.row) in rows for one in found):
+    told = [one for one in found if one.code in explaining]
+    places = {(one.path, one.begin.row) for one in told}
+    if rows & (places | {(other.path, other.place.row) for one in told for other in one.related}):
         return [one for one in found if one.code != "ML004"]
     return found
 

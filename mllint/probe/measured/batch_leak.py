@@ -15,7 +15,8 @@ from mllint.probe.site import Site
 class Culprit:
     """The innermost module that lets something through: its path, class, and the line where it happens (where it was made,
     if its forward is torch's own). ``around`` are the classes of the modules around it, the root first, itself last;
-    ``inside`` classes and names of its parts; ``names`` are identifiers of its forward."""
+    ``inside`` classes and names of its parts; ``names`` are identifiers of its forward, ``dims`` how many dimensions
+    its first input has (0: not known)."""
 
     path: str
     kind: str
@@ -23,6 +24,7 @@ class Culprit:
     around: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
+    dims: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from mllint.probe.measured.layer_oracle import TensorVerdict
 class GlobalDirection:
     """``slope`` is the comparison, ``parameters`` how many tensors were moved together. ``functions`` are the custom
     autograd Functions behind the loss, ``explained`` what accounts for a difference: those among them that do not give
-    their derivative or could not be checked, and torch's own surrogates."""
+    their derivative or could not be checked, torch's own surrogates, and parameters that the step changes by itself."""
 
     slope: TensorVerdict
     parameters: int

@@ -15,7 +15,8 @@ from mllint.probe.site import Site
 class Size:
     """The gradient of one parameter: root mean square, the same in float64 (None: not repeated), number of elements.
 
-    ``order`` counts its first use in the forward; None where the graph hides it.
+    ``order`` counts its first use in the forward; None where the graph hides it. ``gated``: beside the others it is more than
+    a hundred times as large once gates that start next to zero (the scale of a layer) are opened.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Size:
     double: float | None
     elements: int
     order: int | None
+    gated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ AtFault = Callable[[torch.Tensor, torch.Tensor, "tuple[int, ...] | None"], bool]
 @dataclass(frozen=True, slots=True)
 class Blame:
     """``path`` of the module in the model, its class, where the fault arises as closely as known; ``around`` are the classes of
-    the modules around it, the root first, ``inside`` classes and names of its parts, ``names`` what its forward mentions."""
+    the modules around it, the root first, ``inside`` classes and names of its parts, ``names`` what its forward mentions,
+    ``dims`` how many dimensions its first input has (0: not known)."""
 
     path: str
     kind: str
@@ -45,6 +46,7 @@ class Blame:
     around: tuple[str, ...]
     names: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
+    dims: int = 0
 
 
 @dataclass
@@ -95,18 +97,18 @@ def blamed(
         return seen
 
     runs = _Runs(watched(before or {}), watched(changes), watched(resized) if resized else [])
-    path = replay.call.path
+    path, dims = replay.call.path, 0
     for _, base, other, third in runs:
         if _faulty(base.returned, other.returned, third and third.returned, at_fault) and not _faulty(
             base.given, other.given, third and third.given, at_fault
         ):
-            path = base.what
+            path, dims = base.what, base.given[0].dim() if base.given else 0
             break
     module = model.get_submodule(path)
     site = fault_site(module, made)
     if site is not None and site == forward_site(type(module)):
         site = _line(replay, module, (before or {}, changes, resized or {}), at_fault) or site
-    return described(model, path, site)
+    return described(model, path, site, dims)
 
 
 def fault_site(module: nn.Module, made: Made) -> Site | None:
@@ -117,7 +119,7 @@ def fault_site(module: nn.Module, made: Made) -> Site | None:
     return forward if nearness(inspect.unwrap(type(module).forward).__code__.co_filename) == 2 else maker
 
 
-def described(model: nn.Module, path: str, site: Site | None) -> Blame:
+def described(model: nn.Module, path: str, site: Site | None, dims: int) -> Blame:
     """A module to blame, with its surroundings."""
     module = model.get_submodule(path)
     parts = path.split(".") if path else []
@@ -130,6 +132,7 @@ def described(model: nn.Module, path: str, site: Site | None) -> Blame:
         tuple(type(each).__name__ for each in around),
         _names_in(module),
         tuple(sorted({type(each).__name__ for each in inside} | {name for name, _ in module.named_children()})),
+        dims,
     )
 
 

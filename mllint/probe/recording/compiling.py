@@ -51,6 +51,7 @@ def listening() -> Iterator[Listener]:
     says nothing more. Afterwards caches are empty (what is compiled is compiled again when it is called)
     and counters, logging and the backend as before."""
     import torch._dynamo
+    from torch._dynamo import symbolic_convert
     from torch._dynamo.output_graph import OutputGraph
     from torch._dynamo.utils import counters
 
@@ -58,6 +59,9 @@ def listening() -> Iterator[Listener]:
     backend = OutputGraph.call_user_compiler
     patched: Any = OutputGraph
     torch._dynamo.reset()
+    told: Any = getattr(symbolic_convert, "graph_break_dup_warning_checker", None)
+    if told is not None:
+        told.reset()  # a break that was told of before is told of again
     patched.call_user_compiler = lambda graph, module, *args, **kwargs: module.forward
     try:
         with _logged() as listener:

@@ -14,20 +14,26 @@ from mllint.probe.recording.samples import Samples
 _CHANNELS, _SIGNAL, _SIDE = 8, 256, 8
 
 
-def main_part(samples: Samples) -> str | None:
-    """The part that is most likely the model's input: floats or bytes with most numbers a sample, else token ids or texts."""
+def main_part(samples: Samples, pad: int | None) -> str | None:
+    """The part that is most likely the model's input: floats or bytes with most numbers a sample, else texts, else tokens
+    with a mask."""
     wide = {path: part for path, part in samples.rows.items() if part.dim() > 1 and not part.is_complex()}
     real = {path: part for path, part in wide.items() if part.is_floating_point() or part.dtype == torch.uint8}
     found = {path: part for path, part in real.items() if _is_image(part) or part[0].numel() >= _SIGNAL}
     if found:
         return max(found, key=lambda path: found[path][0].numel())
-    return next(iter(samples.texts), None)
+    masks = [path for path in wide if _is_mask(path, wide[path])]
+    tokens = [path for path in wide if path not in real and not _is_mask(path, wide[path])] if pad is not None else []
+    return next(iter([*samples.texts, *masks, *tokens]), None)
 
 
-def trivial_features(samples: Samples, path: str) -> dict[str, torch.Tensor]:
+def trivial_features(samples: Samples, path: str, pad: int | None) -> dict[str, torch.Tensor]:
     """Groups of features, each (N, F), by what they are."""
     if path in samples.texts:
-        return {"length of the text": torch.tensor([[float(len(text))] for text in samples.texts[path]])}
+        return {"length": torch.tensor([[float(len(text))] for text in samples.texts[path]])}
+    if not samples.rows[path].is_floating_point() and samples.rows[path].dim() == 2:
+        kept = torch.ne(samples.rows[path], 0 if _is_mask(path, samples.rows[path]) else pad or 0)
+        return {"length": kept.sum(1, keepdim=True).float()}
     part = samples.rows[path].float()
     if not _is_image(part):
         return {"mean and spread of the signal": _statistics(part.flatten(1)[:, None])}
@@ -37,6 +43,10 @@ def trivial_features(samples: Samples, path: str) -> dict[str, torch.Tensor]:
         "borders": _borders(images),
         "channel statistics": _statistics(images.flatten(2)),
     }
+
+
+def _is_mask(path: str, part: torch.Tensor) -> bool:
+    return "mask" in path.lower() and part.dim() == 2 and not part.is_floating_point()
 
 
 def _is_image(part: torch.Tensor) -> bool:

@@ -26,7 +26,9 @@ from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 
 _WARNING = "called a synchronizing CUDA operation"
-_MIXED = re.compile(r"Expected all tensors to be on the same device|can't convert cuda.* to numpy|indices should be either on")
+_MIXED = re.compile(
+    r"Expected all tensors to be on the same device|can't convert cuda.* to numpy|indices should be either on"
+)
 
 #: What kind of wait a function is, where the table does not say; anything else is "wait".
 _KINDS = {
@@ -68,7 +70,9 @@ class _Timed(TorchFunctionMode):
         first = args[0] if args else None
         if entry.when == "host-data":
             return "cuda" in str(kwargs.get("device", "")) and not isinstance(first, torch.Tensor)
-        return isinstance(first, torch.Tensor) and first.is_cuda and (entry.when == "self" or len(args) + len(kwargs) == 1)
+        return (
+            isinstance(first, torch.Tensor) and first.is_cuda and (entry.when == "self" or len(args) + len(kwargs) == 1)
+        )
 
     @contextmanager
     def timed(self, name: str, *, listed: bool, to_device: bool = False) -> Iterator[None]:
@@ -121,6 +125,14 @@ def _watching(timed: _Timed) -> Iterator[None]:
             yield
 
 
+def waits_of(call: Callable[[], Any]) -> list[str]:
+    """What waited while ``call`` ran: the functions, as the debug mode and the table see them."""
+    timed = _Timed()
+    with _watching(timed):
+        call()
+    return [wait.called for wait in timed.found]
+
+
 def record_on_gpu(run: Run, steps: int) -> Syncs:
     """The waits of ``steps`` steps after one to warm up. Raises Skip where a step fails for another reason than mixed devices."""
     watched: list[list[_Wait]] = []
@@ -132,7 +144,7 @@ def record_on_gpu(run: Run, steps: int) -> Syncs:
             with _watching(timed):
                 run.step(number)
             watched.append([wait for wait in timed.found if wait.where.asker != "probe"])
-    except Exception as error:  # noqa: BLE001  # the user's code: what it raises is told
+    except Exception as error:  # the user's code: what it raises is told
         if not _MIXED.search(str(error)):
             raise Skip(f"the step fails: {first_line(error)}") from error
         return Syncs(torch.cuda.get_device_name(), len(watched), mixes=(_mix_of(error),), failed=first_line(error))

@@ -78,4 +78,4 @@ def culprit_of(run: Run, subject: Subject, changes: Changes, axis: Axis) -> Culp
         return leak is not None and leak > LOOKED_INTO
 
     blame = blamed(subject.replay, run.model, run.made, changes, leaks, resized=subject.resizing)
-    return Culprit(blame.path, blame.kind, blame.site, blame.around, blame.inside, blame.names)
+    return Culprit(blame.path, blame.kind, blame.site, blame.around, blame.inside, blame.names, blame.dims)

@@ -32,7 +32,12 @@ def rows_of(
     masks = [_mask(batch, path) for batch in parts]
     if all(mask is not None for mask in masks):
         paired = zip(parts, masks, strict=True)
-        rows = [_masked(row, keep) for batch, mask in paired if mask is not None for row, keep in zip(batch[path], mask, strict=True)]
+        rows = [
+            _masked(row, keep)
+            for batch, mask in paired
+            if mask is not None
+            for row, keep in zip(batch[path], mask, strict=True)
+        ]
         return "mask", rows
     every = [row for batch in parts for row in batch[path]]
     if declared is not None:
@@ -40,17 +45,22 @@ def rows_of(
     for value in sorted(embedded):
         if any(int(row[-1]) == value or int(row[0]) == value for row in every):
             return "embedding", [_stripped(row, value) for row in every]
-    value = _value_at_one_end(every)
-    return None if value is None else ("ends", [_stripped(row, value) for row in every])
+    filling = _value_at_one_end(every)
+    return None if filling is None else ("ends", [_stripped(row, filling) for row in every])
 
 
 def _mask(batch: Mapping[str, torch.Tensor], path: str) -> torch.Tensor | None:
     """The mask that belongs to a part: of its shape, beside it, of zeros and ones."""
     beside = path.rpartition(".")[0]
     for name, part in batch.items():
-        if "mask" in name.lower() and name != path and name.rpartition(".")[0] == beside and part.shape == batch[path].shape:
-            if bool(((part == 0) | (part == 1)).all()):
-                return part.bool()
+        if (
+            "mask" in name.lower()
+            and name != path
+            and name.rpartition(".")[0] == beside
+            and part.shape == batch[path].shape
+            and bool(((part == 0) | (part == 1)).all())
+        ):
+            return part.bool()
     return None
 
 

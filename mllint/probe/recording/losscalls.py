@@ -49,16 +49,25 @@ class LossCall:
 
     @property
     def reduction(self) -> str:
-        """"mean", "sum" or "none"."""
-        if self.told.get("size_average") is not None or self.told.get("reduce") is not None:
-            return str(F._Reduction.legacy_get_string(self.told["size_average"], self.told["reduce"], emit_warning=False))
-        return str(self.told.get("reduction", "mean"))
+        """One of mean, sum and none."""
+        average, reduce = self.told.get("size_average"), self.told.get("reduce")
+        if average is None and reduce is None:
+            return str(self.told.get("reduction", "mean"))
+        if reduce is False:  # the two arguments of before `reduction`
+            return "none"
+        return "sum" if average is False else "mean"
 
     @property
     def ignored(self) -> int | None:
         """The target that does not count; None where the function knows none."""
         ignored = self.told.get("ignore_index")
         return None if ignored is None else int(ignored)
+
+    @property
+    def counted(self) -> torch.Tensor:
+        """The targets that count, in one row; for a call that names classes."""
+        targets = self.target.detach().flatten()
+        return targets if self.ignored is None else targets[torch.ne(targets, self.ignored)]
 
     @property
     def names_classes(self) -> bool:
@@ -82,7 +91,7 @@ class LossCall:
 
 class _Watching(TorchFunctionMode):
     def __init__(self, aliased: bool) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.calls: list[LossCall] = []
         self._aliased = aliased
 

@@ -47,7 +47,9 @@ class Schema:
     def _commonest(self, kinds: list[str]) -> tuple[str, tuple[int | None, ...] | None]:
         """dtype (or type) and shape; a size that often differs is None."""
         split = [_split(kind) for kind in kinds]
-        dtype, rank = Counter((dtype, None if shape is None else len(shape)) for dtype, shape in split).most_common(1)[0][0]
+        dtype, rank = Counter((dtype, None if shape is None else len(shape)) for dtype, shape in split).most_common(1)[
+            0
+        ][0]
         shapes = [shape for each, shape in split if each == dtype and shape is not None and len(shape) == rank]
         if not shapes:
             return dtype, None

@@ -34,6 +34,8 @@ USER_ERRORS = (
 )
 #: Calls beyond this many in one step are not noted: parts of a loop over time.
 _MOST = 64
+#: Their forward takes anything, and hands it on.
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
 #: A root that returns only its loss is opened, and what it calls then, at most so often.
 _OPENED = 3
 
@@ -187,8 +189,11 @@ def set_modes(modes: Iterable[tuple[nn.Module, bool]]) -> None:
 
 
 def _named_parameters(module: nn.Module) -> list[str]:
+    inner: Any = module
+    while isinstance(inner, _WRAPPERS) or hasattr(inner, "_orig_mod"):
+        inner = inner.module if isinstance(inner, _WRAPPERS) else inner._orig_mod
     try:
-        parameters = inspect.signature(module.forward).parameters.values()
+        parameters = inspect.signature(inner.forward).parameters.values()
     except (TypeError, ValueError):
         return []
     starred = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -46,7 +46,7 @@ def record(run: Run, checks: Iterable[Check], tell: Callable[[str, Any], None] =
             continue
         tell("started", check.name)
         short = _too_short(run, check, trace_parts["plain_step"])
-        outcome, measured = (short, None) if short else _measure(run, check)
+        outcome, measured = (short, None) if short else _measure(run, check, failure)
         before.restore()
         runs.append(outcome)
         if measured is not None:
@@ -93,7 +93,7 @@ def _too_short(run: Run, check: Check, plain_step: float) -> CheckRun | None:
     return CheckRun(check.name, "skipped", reason)
 
 
-def _measure(run: Run, check: Check) -> tuple[CheckRun, Any]:
+def _measure(run: Run, check: Check, failure: Failure | None) -> tuple[CheckRun, Any]:
     recorder = importlib.import_module(f"mllint.probe.recording.recorders.{check.stem}")
     started = time.perf_counter()
     measured: Any = None
@@ -103,13 +103,15 @@ def _measure(run: Run, check: Check) -> tuple[CheckRun, Any]:
     except Skip as skip:
         outcome = CheckRun(check.name, "skipped", str(skip), time.perf_counter() - started)
     except (Exception, SystemExit) as error:  # noqa: BLE001  # the boundary to recorders: a crash is an entry in the trace
-        kind, reason = _blamed(error)
+        kind, reason = _blamed(error, failure)
         outcome = CheckRun(check.name, kind, reason, time.perf_counter() - started)
     return outcome, measured
 
 
-def _blamed(error: BaseException) -> tuple[Literal["skipped", "crashed"], str]:
+def _blamed(error: BaseException, failure: Failure | None) -> tuple[Literal["skipped", "crashed"], str]:
     """Whose exception it is that ended a recorder: the target's, run in a way that it does not bear, or our own."""
+    if failure is not None and failure.message == first_line(error):
+        return "skipped", f"the target raised {failure.message}, as in its plain step"
     where, theirs = traceback.extract_tb(error.__traceback__), ""
     for frame in where:
         if frame.filename.startswith(OURS):

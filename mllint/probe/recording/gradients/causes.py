@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
-import torch
 from torch import nn
 
 from mllint.probe.measured.gradient_flow import Cause
 from mllint.probe.recording.frames import forward_site
 from mllint.probe.recording.gradients.arrivals import Arrivals, arrivals, trainable
 from mllint.probe.recording.gradients.dependence import Dependence
+from mllint.probe.recording.gradients.gates import open_gates
 from mllint.probe.recording.gradients.looking import (
     Look,
     SeenCut,
@@ -28,20 +28,18 @@ from mllint.probe.recording.gradients.looking import (
 from mllint.probe.recording.gradients.stops import (
     FLAT_SOMEWHERE,
     STEPWISE,
-    backward_site,
     custom_function,
     hook_site,
 )
 from mllint.probe.recording.gradients.tamper import SAME_VALUES
 from mllint.probe.recording.gradients.twins import twin_of
 from mllint.probe.recording.gradients.unused import unused_causes
+from mllint.probe.recording.oracle.blame import backward_site
 from mllint.probe.recording.run import Run
 from mllint.probe.site import Site
 
 #: Cuts that are tried; beyond that, the ones that silence the fewest are left out.
 _TRIED = 8
-#: All-zero parameters are moved to values of this size, to see whether they are what holds the gradient back.
-_OPENED = 0.02
 
 
 @dataclass
@@ -69,7 +67,7 @@ def find_causes(run: Run, found: Arrivals, silent: Iterable[str]) -> tuple[Cause
     parameters = trainable(run.model)
     left, causes = set(silent), []
     withheld = any(found.of[name].in_graph or found.of[name].arrived for name in left)
-    if _open_gates(run.model) and withheld:
+    if open_gates(run.model) and withheld:
         opened = arrivals(run)
         gated = {name for name in left if opened.of[name].flows}
         if gated:
@@ -93,20 +91,6 @@ def find_causes(run: Run, found: Arrivals, silent: Iterable[str]) -> tuple[Cause
     if left:
         causes.append(inquiry.caused(Cause("unknown", inquiry.ordered(left))))
     return tuple(causes)
-
-
-def _open_gates(model: nn.Module) -> bool:
-    """Move every parameter that is all zero a little; was there one?"""
-    generator, moved = torch.Generator().manual_seed(7), False
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if torch.nn.parameter.is_lazy(parameter) or not (parameter.is_floating_point() and parameter.numel()):
-                continue
-            if parameter.layout == torch.strided and not bool((parameter != 0).any()):
-                noise = torch.randn(parameter.shape, generator=generator) * _OPENED
-                parameter.data.copy_(noise.to(parameter.device, parameter.dtype))
-                moved = True
-    return moved
 
 
 # ---- nodes that end a gradient

@@ -5,7 +5,6 @@ May not: judge whether zero is right.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 
 from mllint.probe.recording.frames import nearness, shown
 from mllint.probe.recording.gradients.graph import Node, leaf, nodes
+from mllint.probe.recording.oracle.blame import backward_site
 from mllint.probe.site import Site
 
 #: Nodes of functions made of steps: their derivative is zero wherever it exists.
@@ -152,14 +152,6 @@ def custom_function(node: Node) -> type | None:
     """The user's (or a library's) autograd Function that a node belongs to, None for torch's own nodes."""
     function = getattr(type(node), "_forward_cls", None)
     return function if isinstance(function, type) and backward_site(function) is not None else None
-
-
-def backward_site(function: type) -> Site | None:
-    """Where a custom Function defines its backward; None for torch's own."""
-    code: Any = getattr(inspect.unwrap(getattr(function, "backward", backward_site)), "__code__", None)
-    if code is None or not nearness(code.co_filename):
-        return None
-    return Site(shown(code.co_filename), code.co_firstlineno, code.co_name)
 
 
 def hook_site(parameter: torch.Tensor) -> Site | None:

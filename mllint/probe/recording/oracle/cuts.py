@@ -19,7 +19,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from mllint.probe.recording.frames import user_sites
+from mllint.probe.recording.frames import nearness, user_sites
 from mllint.probe.recording.oracle.precision import called_higher, changes_first
 from mllint.probe.site import Site
 
@@ -128,9 +128,11 @@ class _Watch(TorchFunctionMode):
         owner = getattr(func, "__self__", None)
         if name in ("__get__", "__set__"):
             if getattr(owner, "__name__", "") != "data":
-                return func(*args, **(kwargs or {}))
+                return self._attribute(func, getattr(owner, "__name__", ""), name == "__set__", args)
             name = "data" if name == "__get__" else "data ="
         number, self._count = self._count, self._count + 1
+        if name == "requires_grad_" and _switches(args):
+            self._tape.surrogates.add("requires_grad")
         if name in _SURROGATES or (name == "gumbel_softmax" and _is_hard(args, kwargs or {})):
             self._tape.surrogates.add(name)
         if _changes_leaf(name, args):
@@ -146,6 +148,16 @@ class _Watch(TorchFunctionMode):
                 self._note(number, name, args, kwargs, result)
         elif number in self._held:
             return self._replaced(number, name, args, result)
+        return result
+
+    def _attribute(self, func: Callable[..., Any], attribute: str, written: bool, args: Any) -> Any:
+        """Code that switches parameters on and off, or computes with gradients, makes a loss of another kind."""
+        if attribute == "requires_grad" and written and _switches(args):
+            self._tape.surrogates.add("requires_grad")
+        result = func(*args)
+        if attribute == "grad" and not written and result is not None:
+            if nearness(sys._getframe(2).f_code.co_filename):
+                self._tape.surrogates.add("grad")
         return result
 
     def _with_padding_held(self, number: int, args: Any, kwargs: dict[str, Any]) -> Any:
@@ -207,6 +219,12 @@ def _changes_leaf(name: str, args: Any) -> bool:
     if not args or not isinstance(args[0], torch.Tensor) or not (args[0].requires_grad and args[0].is_leaf):
         return False
     return name == "data =" or (changes_first(name) and name != "requires_grad_" and not torch.is_grad_enabled())
+
+
+def _switches(args: Any) -> bool:
+    """Does the call turn the gradient of a parameter on or off?"""
+    wanted = args[1] if len(args) > 1 else True
+    return isinstance(args[0], torch.nn.Parameter) and args[0].requires_grad != wanted
 
 
 def _is_hard(args: Any, kwargs: dict[str, Any]) -> bool:

@@ -174,6 +174,11 @@ class Measure:
         assert best is not None
         return best
 
+    def steady(self, names: Sequence[str], eps: float, slope: float) -> bool:
+        """Does the subject give the same twice, measured by what a step of this width changes?"""
+        first, again = self._at(names, 0.0, None), self._at(names, 0.0, None)
+        return abs(first - again) <= 1e-3 * abs(slope) * eps * self._scales(names)[1]
+
     def nothing(self, names: Sequence[str]) -> float:
         """A slope below this is none."""
         return _NOTHING[self.subject.dtype] * self.point.size / self._scales(names)[1]

@@ -68,13 +68,15 @@ def _one(measure: Measure, label: str, names: Sequence[str]) -> tuple[TensorVerd
     held, explained = None, []
     nothing = measure.nothing(names)
     verdict = verdict_of(analytic, raw, None, nothing)
-    if verdict in ("cut", "wrong", "uncertain") and measure.point.tape.cuts:
+    if verdict not in ("ok", "inert") and measure.point.tape.cuts:
         still = frozenset(measure.point.tape.cuts)
         held = measure.slope(names, analytic or 0.0, still)
         verdict = verdict_of(analytic, raw, held, nothing)
         if verdict in ("cut", "straight-through"):
             explained = _explaining(measure, names, analytic or 0.0, raw)
     error, noise = relative(analytic, raw.value), raw.noise / max(abs(analytic or 0.0), abs(raw.value), 1e-300)
+    if verdict in ("cut", "wrong") and not measure.steady(names, raw.eps, max(raw.value, analytic or 0.0, key=abs)):
+        verdict = "uncertain"  # random numbers that no seed reaches, or a state that nobody puts back
     if verdict == "wrong":
         error = _typical(measure, names, raw.eps, frozenset(measure.point.tape.cuts))
     dtype = str(measure.subject.dtype)[6:]
@@ -124,7 +126,7 @@ def verdict_of(analytic: float | None, raw: Slope, held: Slope | None, nothing: 
     cut = abs(value) <= _CUT * abs(raw.value)
     if held is not None and math.isfinite(held.value) and _agree(value, held, nothing):
         return "cut" if cut else "straight-through"
-    if abs(raw.value) < nothing or (held is not None and abs(held.value) < nothing):
+    if abs((held or raw).value) < nothing:
         return "straight-through" if not cut else "uncertain"
     if (held or raw).noise > _NOISY * max(abs(value), abs((held or raw).value)):
         return "uncertain"

@@ -113,9 +113,9 @@ def _gradient_effect(run: Run, loss: torch.Tensor) -> str:
     run.clear_gradients()
     loss.backward()  # type: ignore[no-untyped-call]
     for name, parameter in run.model.named_parameters():
-        if parameter.grad is not None and parameter.grad.layout == torch.strided:
-            if not bool(torch.isfinite(parameter.grad).all()):
-                return f"the gradient of `{name}` is not finite"
+        gradient = parameter.grad
+        if gradient is not None and gradient.layout == torch.strided and not bool(torch.isfinite(gradient).all()):
+            return f"the gradient of `{name}` is not finite"
     return ""
 
 

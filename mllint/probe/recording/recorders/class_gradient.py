@@ -56,10 +56,11 @@ class _Seen:
 
 def record(run: Run) -> ClassGradient:
     """Raises Skip where no loss call names classes, or none has a gradient."""
-    seen, named, number = _Seen(), False, 0
-    for number in range(min(_MOST, max(_FEWEST, len(surveyed(run))))):
+    seen, named, ran = _Seen(), False, 0
+    for number in range(min(_MOST, max(1, len(surveyed(run))))):
         if number >= _FEWEST and (not seen.sums or seen.fewest() >= _ENOUGH):
             break
+        ran += 1
         with loss_calls(aliased=True) as calls:
             loss = run.loss(run.batch(number), seed=number)
         named |= any(call.names_classes for call in calls)
@@ -72,7 +73,7 @@ def record(run: Run) -> ClassGradient:
     run.clear_gradients()
     if not seen.sums:
         raise Skip("no gradient reaches the logits" if named else "the loss calls no `cross_entropy` with class labels")
-    return ClassGradient(number + 1, tuple(_told(*each) for each in seen.sums.items()))
+    return ClassGradient(ran, tuple(_told(*each) for each in seen.sums.items()))
 
 
 def _by_target(call: LossCall, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,7 +102,8 @@ def _told(key: tuple[str, Site | None, int], sums: _Sums) -> LossGradient:
     total, targets = float(norms.sum()), float(counts.sum())
     top = torch.topk(norms, min(_SHOWN, width)).indices.tolist()
     parts = [
-        ClassPart(each, float(norms[each]) / total if total else 0.0, float(counts[each]) / max(targets, 1.0)) for each in top
+        ClassPart(each, float(norms[each]) / total if total else 0.0, float(counts[each]) / max(targets, 1.0))
+        for each in top
     ]
     effective = total**2 / sums.squares if sums.squares else 0.0
     return LossGradient(operation, site, width, int((counts > 0).sum()), int(targets), effective, tuple(parts))

@@ -33,7 +33,9 @@ def record(run: Run) -> GlobalDirection:
     functions = tuple(kind.__name__ for kind in found.point.nodes)
     explained: tuple[str, ...] = ()
     if told.verdict not in ("ok", "inert"):
-        explained = (*_unfaithful(run, found), *sorted(found.point.tape.surrogates))
+        tape = found.point.tape
+        moved = ("parameters changed in place",) if any(cut.changes_leaf for cut in tape.cuts.values()) else ()
+        explained = (*_unfaithful(run, found), *sorted(tape.surrogates), *moved)
     return GlobalDirection(told, len(found.point.values), functions, explained)
 
 

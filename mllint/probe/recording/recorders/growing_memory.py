@@ -34,7 +34,9 @@ class _Saved:
     __slots__ = ("tensor",)
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        self.tensor = tensor
+        # Detached: an output that its own node saves would hold the node, and a graph that nobody runs backward would
+        # never go. Autograd puts the edge back when it unpacks.
+        self.tensor = tensor.detach()
 
 
 class _Living:

@@ -82,7 +82,7 @@ def _looked_at(run: Run, call: Call, named: Sequence[torch.Tensor]) -> CallEffec
     ]
     tested = [(one, known) for one, known in tested if known or _is_data(one)]
     if not tested:
-        raise Skip("no input of the model differs from sample to sample")
+        raise Skip("no argument of the model is a tensor of data that differs from sample to sample")
     with replaying(run, call, evaluating=False) as replay:
         base = replay.base()
         noise = max((noise_between(base[place], again) for place, again in replay.base().items()), default=0.0)

@@ -63,13 +63,15 @@ class _Guard:
         for path, leaf in self.leaves.items():
             if path not in self.fed or lookup.size < self.fed[path].size:
                 indices = lookup.indices.detach()
-                if leaf.numel() == indices.numel() and torch.equal(leaf.flatten(), indices.cpu().flatten().to(leaf.dtype)):
+                if leaf.numel() == indices.numel() and torch.equal(
+                    leaf.flatten(), indices.cpu().flatten().to(leaf.dtype)
+                ):
                     self.fed[path] = replace(lookup, indices=leaf, table=None)
 
 
 class _Watching(TorchFunctionMode):
     def __init__(self, guard: _Guard) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._guard = guard
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -82,7 +84,9 @@ class _Watching(TorchFunctionMode):
                 self._guard.out.append(fault)
             elif lookup.indices.device.type != "cpu":
                 self._guard.out.append(fault)
-                raise IndexError(f"{fault.operation}: index {fault.low} to {fault.high}, the table has {fault.size} rows")
+                raise IndexError(
+                    f"{fault.operation}: index {fault.low} to {fault.high}, the table has {fault.size} rows"
+                )
             else:
                 return self._confirmed(fault, func, args, kwargs)
         return func(*args, **kwargs)
@@ -107,23 +111,27 @@ def record(run: Run) -> Indices:
     """Raises Skip where no step runs and no lookup is the reason."""
     guard = _Guard(_names(run))
     raised: list[BaseException] = []
-    for number in range(_BATCHES):
-        raised += _run(run, guard, number, run.batch(number))
-    if len(raised) == _BATCHES and not guard.out:
+    first = run.batch(0)
+    ran = min(_BATCHES, len(run.read_so_far()))
+    for number in range(ran):
+        raised += _run(run, guard, number, run.batch(number) if number else first)
+    if len(raised) == ran and not guard.out:
         raise Skip(f"the step raises {first_line(raised[0])}")
     scanned = 0
     for number, batch in enumerate(surveyed(run)):
-        if number < _BATCHES:
+        if number < ran:
             continue
         scanned += 1
         if len(guard.out) <= _SUSPECTS and _suspicious(guard, batch):
             _run(run, guard, number, own(batch))
-    return Indices(_BATCHES, scanned, guard.lookups, _merged(run, guard.out))
+    return Indices(ran, scanned, guard.lookups, _merged(run, guard.out))
 
 
 def _run(run: Run, guard: _Guard, number: int, batch: Any) -> list[BaseException]:
     guard.batch = number
-    guard.leaves = {path: leaf for path, leaf in tensors(batch).items() if not leaf.is_floating_point() and leaf.numel()}
+    guard.leaves = {
+        path: leaf for path, leaf in tensors(batch).items() if not leaf.is_floating_point() and leaf.numel()
+    }
     try:
         with guarded(guard):
             run.loss(batch, seed=number)

@@ -30,12 +30,11 @@ def record(run: Run) -> Shortcut:
     if path is None:
         raise Skip("which part of the batch holds the class labels is not known")
     part, labels, groups = _features(run, path)
-    counts = torch.bincount(labels - labels.min()) if len(labels) else torch.zeros(0)
-    least = int(labels.min()) if len(labels) else 0
-    enough = [label for label in counts.argsort(descending=True).tolist() if counts[label] >= _FEWEST][:_CLASSES]
+    there, counts = torch.unique(labels, return_counts=True)
+    enough = there[counts >= _FEWEST][:_CLASSES].tolist()
     if len(enough) < 2:
         raise Skip(f"{_FEWEST} samples of each of two classes are needed, {len(labels)} samples were read")
-    found = [_told(name, part, features, labels, [label + least for label in enough]) for name, features in groups.items()]
+    found = [_told(name, part, features, labels, enough) for name, features in groups.items()]
     return Shortcut(len(labels), len(enough), path, tuple(each for each in found if each is not None))
 
 
@@ -54,16 +53,16 @@ def _features(run: Run, path: str) -> tuple[str, torch.Tensor, dict[str, torch.T
         own = labels_in(batch, path)
         if samples is None or own is None or len(own) != samples.count:
             continue
-        part = part if part is not None else main_part(samples)
+        part = part if part is not None else main_part(samples, run.entry.pad)
         if part is None or not (part in samples.texts or part in samples.rows):
             continue
-        for name, features in trivial_features(samples, part).items():
+        for name, features in trivial_features(samples, part, run.entry.pad).items():
             groups.setdefault(name, []).append(torch.nan_to_num(features))
         labels.append(own)
         if sum(map(len, labels)) >= _MOST:
             break
     if part is None or not labels:
-        raise Skip("no part of the batch is an image, a signal or a text of one size")
+        raise Skip("no part of the batch is an image, a signal, a text or padded tokens")
     joined = {name: torch.cat(each) for name, each in groups.items() if len({one.shape[1] for one in each}) == 1}
     return part, torch.cat(labels), {name: each for name, each in joined.items() if len(each) == sum(map(len, labels))}
 

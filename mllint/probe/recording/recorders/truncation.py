@@ -62,7 +62,9 @@ def _are_tokens(path: str, batches: Sequence[Mapping[str, torch.Tensor]]) -> boo
     )
     if not shaped or max(batch[path].shape[1] for batch in batches) < _WIDTH:
         return False
-    return torch.unique(batches[0][path]).numel() >= _VALUES and all(int(batch[path].min()) >= 0 for batch in batches if batch[path].numel())
+    return torch.unique(batches[0][path]).numel() >= _VALUES and all(
+        int(batch[path].min()) >= 0 for batch in batches if batch[path].numel()
+    )
 
 
 def _sequences(path: str, known: str, rows: list[Row], said: int | None) -> Sequences:

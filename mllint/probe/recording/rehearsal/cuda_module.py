@@ -20,15 +20,42 @@ from mllint.probe.recording.rehearsal.device import CUDA, VirtualDevice
 _MEMORY = 80 * 2**30
 
 _NUMBERS = (
-    "memory_allocated max_memory_allocated memory_reserved max_memory_reserved memory_cached max_memory_cached "
-    "utilization memory_usage temperature power_draw clock_rate device_memory_used initial_seed"
-).split()
+    "memory_allocated",
+    "max_memory_allocated",
+    "memory_reserved",
+    "max_memory_reserved",
+    "memory_cached",
+    "max_memory_cached",
+    "utilization",
+    "memory_usage",
+    "temperature",
+    "power_draw",
+    "clock_rate",
+    "device_memory_used",
+    "initial_seed",
+)
 
 _NOTHING = (
-    "init _lazy_init set_device set_stream manual_seed manual_seed_all seed seed_all set_rng_state set_rng_state_all "
-    "reset_peak_memory_stats reset_max_memory_allocated reset_max_memory_cached reset_accumulated_memory_stats "
-    "set_per_process_memory_fraction caching_allocator_enable set_device_index set_device_idx set_sync_debug_mode"
-).split()
+    "init",
+    "_lazy_init",
+    "set_device",
+    "set_stream",
+    "manual_seed",
+    "manual_seed_all",
+    "seed",
+    "seed_all",
+    "set_rng_state",
+    "set_rng_state_all",
+    "reset_peak_memory_stats",
+    "reset_max_memory_allocated",
+    "reset_max_memory_cached",
+    "reset_accumulated_memory_stats",
+    "set_per_process_memory_fraction",
+    "caching_allocator_enable",
+    "set_device_index",
+    "set_device_idx",
+    "set_sync_debug_mode",
+)
 
 _CONSTANTS: Mapping[str, Any] = {
     "is_available": True,
@@ -131,7 +158,7 @@ def stream_class(device: VirtualDevice) -> type:
             return None
 
         def record_event(self, event: Any = None) -> Any:
-            event = event or torch.cuda.Event()
+            event = event or event_class(device)()
             event.record()
             return event
 
@@ -158,7 +185,7 @@ def event_class(device: VirtualDevice) -> type:
             device.waits("explicit", "Event.synchronize", "synchronize")
 
         def elapsed_time(self, other: Any) -> float:
-            return max((other.recorded - self.recorded) * 1000, 1e-3)
+            return max(float(other.recorded - self.recorded) * 1000, 1e-3)
 
     return Event
 

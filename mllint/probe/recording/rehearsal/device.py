@@ -135,7 +135,7 @@ class VirtualDevice:
             self.exported.clear()
         if self.log is None or where is None:
             return
-        node = torch._C._current_autograd_node()
+        node: Any = torch._C._current_autograd_node()
         forward = node.metadata.get(_KEY) if node is not None else None
         name = "" if node is None else node.name()
         called = called or ("" if self.call is None or where.in_backward else self.call.name)
@@ -143,7 +143,9 @@ class VirtualDevice:
         if name and forward is None and where.in_backward:
             self.labelled.add(name)  # the next step notes where such nodes are made
 
-    def mixes(self, operator: str, on_device: list[torch.Tensor], on_host: list[torch.Tensor], called: str = "") -> None:
+    def mixes(
+        self, operator: str, on_device: list[torch.Tensor], on_host: list[torch.Tensor], called: str = ""
+    ) -> None:
         """An operator got tensors of both devices. Nothing is said where it is not known how the host's tensor came to be."""
         if self.silent:
             return
@@ -181,7 +183,7 @@ class VirtualDevice:
     def label(self, result: Any, first: Any) -> None:
         """Note the code at work at the autograd node of a result (of the first argument, where it was changed in place)."""
         tensor = result if isinstance(result, torch.Tensor) else first
-        node = tensor.grad_fn if isinstance(tensor, torch.Tensor) else None
+        node: Any = tensor.grad_fn if isinstance(tensor, torch.Tensor) else None
         if node is None:
             return
         inner = [below for below, _ in node.next_functions if below is not None and "CopySlices" in below.name()]

@@ -124,11 +124,11 @@ class Dispatch(TorchDispatchMode):
         call = self.device.call
         if call is None:
             return torch._C._current_autograd_node() is not None
-        return call.function not in FACTORIES and any(self.device.has(each) for each in _tensors(call.args, call.kwargs))
+        return call.function not in FACTORIES and any(
+            self.device.has(each) for each in _tensors(call.args, call.kwargs)
+        )
 
-    def _tag(
-        self, plan: _Plan, result: Any, tensors: Sequence[torch.Tensor], on_device: bool
-    ) -> None:
+    def _tag(self, plan: _Plan, result: Any, tensors: Sequence[torch.Tensor], on_device: bool) -> None:
         device = self.device
         told: HostTensor | None = None
         if on_device:

@@ -158,7 +158,9 @@ class Functions(TorchFunctionMode):
         )  # fmt: skip
 
     def _cuda(self, tensor: torch.Tensor, device: Any = None, non_blocking: bool = False, **rest: Any) -> Any:
-        return move(self.device, tensor, there=True, name="cuda", no_wait=non_blocking, layout=rest.get("memory_format"))
+        return move(
+            self.device, tensor, there=True, name="cuda", no_wait=non_blocking, layout=rest.get("memory_format")
+        )
 
     def _type(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``t.type()`` names the device; ``t.type(torch.cuda.FloatTensor)`` moves."""
@@ -167,7 +169,11 @@ class Functions(TorchFunctionMode):
         if wanted is None:
             told = self._called(torch.Tensor.type, args, kwargs)
             return told.replace("torch.", "torch.cuda.", 1) if there else told
-        name = wanted if isinstance(wanted, str) else f"{getattr(wanted, '__module__', '')}.{getattr(wanted, '__name__', '')}"
+        name = (
+            wanted
+            if isinstance(wanted, str)
+            else f"{getattr(wanted, '__module__', '')}.{getattr(wanted, '__name__', '')}"
+        )
         if isinstance(wanted, torch.dtype) or "Tensor" not in name:
             return self._called(torch.Tensor.type, args, kwargs)
         plain = getattr(torch, name.rpartition(".")[2], None)
@@ -190,7 +196,10 @@ class Functions(TorchFunctionMode):
 
     def _backward(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Backward runs user code (hooks, custom functions): this mode has to be on there."""
-        told = {**dict(zip(("grad_tensors", "retain_graph", "create_graph", "inputs"), args[1:], strict=False)), **kwargs}
+        told = {
+            **dict(zip(("grad_tensors", "retain_graph", "create_graph", "inputs"), args[1:], strict=False)),
+            **kwargs,
+        }
         if "gradient" in told:
             told["grad_tensors"] = told.pop("gradient")
         with self:

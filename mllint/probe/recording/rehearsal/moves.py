@@ -89,7 +89,7 @@ class _calling:
 
     def __init__(self, device: VirtualDevice, tensor: torch.Tensor) -> None:
         self._device, self._call = device, Call(torch.Tensor.clone, (tensor,), {})
-        self._off: Any = torch._C.DisableTorchFunction()  # type: ignore[no-untyped-call]
+        self._off: Any = torch._C.DisableTorchFunction()
 
     def __enter__(self) -> None:
         self._before, self._device.call = self._device.call, self._call

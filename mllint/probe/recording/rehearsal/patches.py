@@ -195,7 +195,10 @@ def _groups(device: VirtualDevice, put: _Put) -> None:
             for side in {*there}:
                 chosen = [at for at, each in enumerate(there) if each == side]
                 parts = [[each[at] for at in chosen] if each else each for each in members]
-                found[(CUDA if side else where, dtype)] = (parts, [indices[at] for at in chosen] if indices else indices)
+                found[(CUDA if side else where, dtype)] = (
+                    parts,
+                    [indices[at] for at in chosen] if indices else indices,
+                )
         return found
 
     name = "_group_tensors_by_device_and_dtype"

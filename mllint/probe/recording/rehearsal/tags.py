@@ -88,7 +88,7 @@ class StorageMap(Generic[V]):
     def _forget(self, keys: list[int]) -> None:
         for key in keys:
             if self.values.pop(key, None) is not None:
-                torch.UntypedStorage._free_weak_ref(key)
+                torch.UntypedStorage._free_weak_ref(key)  # type: ignore[no-untyped-call]
 
 
 def tensors_in(thing: Any, depth: int = 4) -> Iterator[torch.Tensor]:
