@@ -5,6 +5,7 @@ May not: call a gradient cut on purpose a fault (a teacher, a frozen part, a str
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 #: The loss depends on parameters whose movement changes it by more than this share, and by more than its own noise.
 _DEPENDS, _OVER_NOISE = 1e-5, 10.0
+
+#: A layer with such a name is there to stop gradients, or to look on without disturbing.
+_STOPS = re.compile(r"stop|detach|freeze|frozen|probe|target|teacher|aux", re.IGNORECASE)
 
 #: What to do about an operation that cuts.
 _ADVICE = {
@@ -115,7 +119,8 @@ class CutGradient(Rule):
 
     Only the runtime half exists yet. Parameters that no optimizer of the target holds are taken as frozen on purpose, and so is
     a module that is like another one which learns and is named as its follower or begins with its values (a teacher).
-    Without an optimizer, a module that runs wholly under `no_grad` is taken as frozen too. What is not called in eight batches is
+    A layer that cuts its own input with a plain `detach` or `no_grad`, while gradients go around it, is a warning, and
+    none if its name says that it stops gradients. Without an optimizer, a module that runs wholly under `no_grad` is taken as frozen too. What is not called in eight batches is
     reported as unused, unless a sibling in the same `ModuleList` or `ModuleDict` is called.
     """
 
@@ -237,11 +242,14 @@ def _of_layers(ctx: Judging, trace: Trace, flow: GradientFlow | None) -> Iterato
         tensors = ", ".join(f"`{tensor.tensor}`" for tensor in cut[:3])
         name = f"`{layer.kind}`" + (f" (`{layer.path}`)" if layer.path and layer.what == "layer" else "")
         by = f"`{layer.cut_by}`" if layer.cut_by else "its forward"
+        on_purpose = bool(layer.deliberate) or layer.identity or _STOPS.search(layer.kind) is not None
+        written = layer.cut_by in ("detach", "detach_", "no_grad")
         yield ctx.observe(
             site or layer.made,
             f"No gradient goes back through {name} to {tensors}",
             f"No gradient goes back through `{layer.kind}` to {tensors}",
             f"No gradient goes back through `{layer.kind}`",
+            severity=Severity.INFO if on_purpose else Severity.WARNING if written else Severity.ERROR,
             why=(
                 f"its output changes with {cut[0].tensor} at a rate of {cut[0].numeric:.2g}, the gradient is "
                 f"{cut[0].analytic or 0:.1g}, in {layer.count} layers of that class; cut by {by}: "

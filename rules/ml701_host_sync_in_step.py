@@ -40,6 +40,10 @@ _SHOWN_AS = {
     ("__setitem__", "H2D"): "Assigning through CPU indices or a number",
     ("to", "H2D"): "A copy to the GPU",
     ("cuda", "H2D"): "A copy to the GPU",
+    ("to", "batch"): "A copy of the batch",
+    ("cuda", "batch"): "A copy of the batch",
+    ("to", "staged"): "A copy from pageable memory",
+    ("cuda", "staged"): "A copy from pageable memory",
     ("to", "D2H"): "A copy to the host",
     ("cpu", "D2H"): "`.cpu()`",
 }
@@ -49,6 +53,8 @@ _ADVICE = {
     "condition": "a mask or `torch.where` does without a branch; or look only every n steps",
     "D2H": "copy once every n steps, or with `non_blocking=True` and an event before the first read",
     "H2D": "make it on the GPU, or pin the host's memory (`pin_memory=True`) and copy with `non_blocking=True`",
+    "batch": "pin the loader's memory (`pin_memory=True`) and copy with `non_blocking=True`",
+    "staged": "pin the loader's memory (`pin_memory=True`): only then is `non_blocking` true",
     "nonzero": "the result's size depends on values: keep the shape (`torch.where`, a factor, `ignore_index`)",
     "unique": "the result's size depends on values: do it once outside the step, or keep the shape",
     "size": "the size is asked of the data: give it (`output_size`, `num_classes`, `minlength`, a range)",
@@ -56,6 +62,14 @@ _ADVICE = {
     "linalg": "it looks whether it worked: the `_ex` variant (`inv_ex`, `cholesky_ex`) leaves that to you",
     "explicit": "only timing needs it, and that not in every step",
     "release": "the allocator reuses freed memory by itself: take it out of the step",
+}
+
+
+#: Who else may wait.
+_OTHERS = {
+    "library": "an installed library",
+    "framework": "torch's optimizer or gradient scaler",
+    "unknown": "a backward pass whose forward is not known",
 }
 
 
@@ -123,7 +137,7 @@ class HostSyncInStep(Rule):
 
     ## Known limits
 
-    A step may wait `max-syncs` times (1). What waits in one watched step only (built once, or behind `if step % n`), what an installed
+    A step may wait `max-syncs` times (1); copies of a batch count as one wait together. What waits in one watched step only (built once, or behind `if step % n`), what an installed
     library waits for, and what torch's optimizers and `GradScaler` wait for, are notes. The rehearsal counts waits by a
     table of what each operator does on a GPU; it cannot know their length, extensions, NCCL or compiled regions, and leaves
     `torch.compile` out. The static half of this rule comes later.
@@ -146,22 +160,28 @@ class HostSyncInStep(Rule):
             return
         lines: dict[tuple[object, ...], list[Sync]] = {}
         for sync in measured.syncs:
-            place = sync.forward or sync.site
-            lines.setdefault((place and (place.path, place.row), sync.asker), []).append(sync)
-        steady = [syncs for (_, asker), syncs in lines.items() if asker == "user" and _in_every_step(syncs)]
-        total = sum(_a_step(syncs) for syncs in steady)
+            place, apart = sync.forward or sync.site, sync.kind if sync.kind in ("batch", "staged") else ""
+            lines.setdefault((place and (place.path, place.row), sync.asker, apart), []).append(sync)
+        counted = [syncs for syncs in lines.values() if _counts(syncs)]
+        copied = any(
+            syncs[0].kind == "batch" for syncs in counted
+        )  # one after the other: only the first finds work to wait for
+        total = sum(_a_step(syncs) for syncs in counted if syncs[0].kind != "batch") + copied
         allowed = int(str(ctx.option("max-syncs")))
-        for (_, asker), syncs in lines.items():
+        for syncs in lines.values():
             site = syncs[0].forward or syncs[0].site
-            counts = asker == "user" and _in_every_step(syncs)
-            note = not counts or total <= allowed
             yield ctx.observe(
                 site,
-                *_messages(syncs, str(asker), counts),
-                severity=Severity.INFO if note else None,
+                *_messages(syncs),
+                severity=None if _counts(syncs) and total > allowed else Severity.INFO,
                 why=_why(syncs, total, allowed, measured),
                 related=_related(syncs, site),
             )
+
+
+def _counts(syncs: Sequence[Sync]) -> bool:
+    """Does the user's own code wait here, in every step?"""
+    return syncs[0].asker == "user" and syncs[0].kind != "staged" and _in_every_step(syncs)
 
 
 def _in_every_step(syncs: Sequence[Sync]) -> bool:
@@ -173,27 +193,34 @@ def _a_step(syncs: Sequence[Sync]) -> int:
     return round(mean([float(sum(counts)) for counts in zip(*(sync.counts for sync in syncs), strict=True)]))
 
 
-def _messages(syncs: Sequence[Sync], asker: str, steady: bool) -> tuple[str, ...]:
-    most = max(syncs, key=lambda sync: (not sync.node, sum(sync.counts)))
+def _messages(syncs: Sequence[Sync]) -> tuple[str, ...]:
+    most, asker = _foremost(syncs), syncs[0].asker
     what = _SHOWN_AS.get((most.called, most.kind)) or _SHOWN.get(most.called) or f"`{most.called}()`"
     who = {"library": " inside a library", "framework": " inside torch"}.get(asker, "")
-    often = _times(_a_step(syncs)) + " a step" if steady or asker != "user" else "in some steps"
+    often = _times(_a_step(syncs)) + " a step" if _in_every_step(syncs) or asker != "user" else "in some steps"
     behind = ", its backward included" if any(sync.node for sync in syncs) else ""
     short = f"{what} makes the host wait for the GPU {often}"
     return f"{short}{who}{behind}", f"{short}{behind}", short, f"The host waits for the GPU {often}"
 
 
+def _foremost(syncs: Sequence[Sync]) -> Sync:
+    """What a line is best known for: the forward, and what waits most often."""
+    return max(syncs, key=lambda sync: (not sync.node, sum(sync.counts)))
+
+
 def _times(count: int) -> str:
-    return {0: "less than once", 1: "once", 2: "twice"}.get(count, f"{count} times")
+    return {0: "not once", 1: "once", 2: "twice"}.get(count, f"{count} times")
 
 
 def _why(syncs: Sequence[Sync], total: int, allowed: int, measured: Syncs) -> str:
-    first = max(syncs, key=lambda sync: (not sync.node, sum(sync.counts)))
+    first = _foremost(syncs)
+    note = next((f"; {told}" for told in measured.notes if "table" in told), "")
+    if first.asker in _OTHERS:
+        return f"{_OTHERS[first.asker]} waits here, which does not count against `max-syncs`{note}"
     advice = _ADVICE.get("condition" if first.called == "__bool__" else first.kind, "do it outside the step")
     stalls = [sync.stall for sync in syncs if sync.stall is not None]
     took = f", {sum(stalls) * 1000:.2f} ms of it here" if stalls else ""
     where = " in rehearsal" if measured.device == "rehearse" else ""
-    note = next((f"; {told}" for told in measured.notes if "table" in told), "")
     return f"your code waits {_times(total)} a step{where}{took} ({allowed} allowed): {advice}{note}"
 
 

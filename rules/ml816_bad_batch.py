@@ -100,7 +100,7 @@ class BadBatch(Rule):
         for _, group in groupby(odd, key=_kind):
             alike = sorted(group, key=lambda each: each.batch)
             first = alike[0]
-            raised = ((first.site, f"raised here: {first.effect}"),) if first.site is not None else ()
+            raised = ((first.site, f"here {first.effect}"),) if first.site is not None else ()
             yield ctx.observe(None, *_messages(first), severity=_severity(first), why=_why(alike), related=raised)
 
 
@@ -147,4 +147,5 @@ def _why(alike: Sequence[OddBatch]) -> str:
     more = f" and {len(alike) - 6} more" if len(alike) > 6 else ""
     usual = f" (usual: {first.usual})" if first.usual else ""
     effect = f"; {first.effect}" if first.effect else ""
-    return f"`{first.part or 'batch'}` is {first.told}{usual}{others}{more}{effect}: {_REMEDY[first.oddity]}"
+    verb = "has" if first.oddity == "non-finite" else "is"
+    return f"`{first.part or 'batch'}` {verb} {first.told}{usual}{others}{more}{effect}: {_REMEDY[first.oddity]}"

@@ -15,6 +15,7 @@ from mllint.probe.page.findings import findings
 from mllint.probe.page.flow import flow
 from mllint.probe.page.html import count, duration, element, table, text
 from mllint.probe.page.style import STYLE
+from mllint.probe.page.syncs import syncs
 from mllint.probe.page.timeline import timeline
 from mllint.probe.page.tree import tree
 from mllint.probe.trace import CheckRun, Trace
@@ -39,6 +40,7 @@ def render(
         _suspicions(suspicions),
         flow(trace),
         tree(trace),
+        syncs(trace),
         timeline(trace),
         _checks(trace, verdict),
     )

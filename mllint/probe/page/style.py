@@ -36,6 +36,7 @@ pre .hit { background: var(--mark); display: inline-block; min-width: 100%; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
 th { text-align: left; color: var(--dim); font-weight: 600; }
 th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td code { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--dim); font: 11px system-ui, sans-serif; }

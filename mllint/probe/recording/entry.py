@@ -70,7 +70,7 @@ class Entry:
     def facts(self) -> dict[str, Any]:
         """What the user declared, as plain data."""
         names = ("pad", "conditioning", "classes", "causal", "fresh", "sequence_dim")
-        told = {name: getattr(self, name) for name in names if getattr(self, name) not in (None, False)}
+        told = {name: value for name in names if (value := getattr(self, name)) is not None and value is not False}
         return {**told, "expect": dict(self.expect)}
 
 

@@ -79,7 +79,8 @@ def stand(subject: Subject, seed: int = 3) -> Point:
             for leaf in subject.leaves.values():
                 leaf.grad = None  # a step of the user's own has left some
         if total.requires_grad:
-            total.backward()  # type: ignore[no-untyped-call]
+            with torch.autograd.set_multithreading_enabled(False):  # a backward on a GPU is watched, too
+                total.backward()  # type: ignore[no-untyped-call]
     gradients = {name: _dense(leaf.grad) for name, leaf in subject.leaves.items()}
     values = {name: leaf.detach().clone() for name, leaf in subject.leaves.items()}
     for leaf in subject.leaves.values():

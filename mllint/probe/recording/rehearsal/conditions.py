@@ -113,12 +113,15 @@ def transfer(
     """A copy between host and device: who waits for it, and what may not be read before somebody does.
 
     Only pinned memory is copied asynchronously; a copy to pageable memory returns when it is complete, one from it when
-    the host's memory has been read.
+    the host's memory has been read, which waits for nothing else where nobody asked it to.
     """
     pinned = (source if to_device else target) in device.pinned
     if to_device:
-        if not (no_wait and pinned):
-            device.waits("H2D", operator, all_done=not no_wait)
+        if not no_wait:
+            told = device.hosts.get(source)
+            device.waits("batch" if told is not None and told.kind == "batch" else "H2D", operator)
+        elif not pinned:
+            device.waits("staged", operator, all_done=False)
     elif no_wait and pinned:
         device.pending.set(target, at_work())
     else:

@@ -47,8 +47,11 @@ def patched(device: VirtualDevice) -> Iterator[None]:
         put(torch.backends.cudnn, "is_acceptable", lambda tensor: False)
         for part in (_tensors, _files, _precision, _compilers, _default_device, _groups, _parallel):
             part(device, put)
-        yield
-        torch.set_default_device(None)
+        try:
+            yield
+        finally:
+            if device.default is not None:
+                torch.set_default_device(None)
 
 
 _Put = Callable[..., None]
@@ -171,7 +174,7 @@ def _default_device(device: VirtualDevice, put: _Put) -> None:
         return self
 
     def leave(self: Any, *error: object) -> None:
-        device.default = self.mllint_before
+        device.default = getattr(self, "mllint_before", None)
 
     put(DeviceContext, "__enter__", enter)
     put(DeviceContext, "__exit__", leave)
