@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from itertools import pairwise
 
-#: Words of a class name that tell of a gradient changed on purpose. Rounding and signs need no words: their derivative is zero.
+#: Words of a class name that tell of a gradient changed or approximated on purpose. Rounding and signs need no words: their
+#: derivative is zero.
 _NAMES = frozenset(
     {
         "straight",
@@ -28,6 +29,16 @@ _NAMES = frozenset(
         "bound",
         "detach",
         "identity",
+        "adjoint",
+        "implicit",
+        "approx",
+        "approximate",
+        "approximation",
+        "stochastic",
+        "perturbed",
+        "smoothed",
+        "relaxed",
+        "proxy",
     }
 )
 

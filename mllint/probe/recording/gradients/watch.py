@@ -96,7 +96,7 @@ def name_of(func: Any) -> str:
     return name
 
 
-def tensors_in(thing: Any, depth: int = 3) -> Iterator[torch.Tensor]:
+def tensors_in(thing: Any, depth: int = 6) -> Iterator[torch.Tensor]:
     """The tensors among arguments or results."""
     if isinstance(thing, torch.Tensor):
         yield thing

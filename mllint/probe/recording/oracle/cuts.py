@@ -155,9 +155,9 @@ class _Watch(TorchFunctionMode):
         if attribute == "requires_grad" and written and _switches(args):
             self._tape.surrogates.add("requires_grad")
         result = func(*args)
-        if attribute == "grad" and not written and result is not None:
-            if nearness(sys._getframe(2).f_code.co_filename):
-                self._tape.surrogates.add("grad")
+        read = attribute == "grad" and not written and result is not None
+        if read and nearness(sys._getframe(2).f_code.co_filename):
+            self._tape.surrogates.add("grad")
         return result
 
     def _with_padding_held(self, number: int, args: Any, kwargs: dict[str, Any]) -> Any:

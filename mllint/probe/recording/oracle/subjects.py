@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils._pytree import tree_leaves, tree_unflatten
 
 from mllint.probe.recording.oracle.capture import FunctionCall, LayerCall, checkpoints_in_line
-from mllint.probe.recording.oracle.copies import Kept, converted, copied, copied_module
+from mllint.probe.recording.oracle.copies import Kept, converted, copied, copied_module, tensors_in
 from mllint.probe.recording.oracle.cuts import unwatched
 from mllint.probe.recording.oracle.slopes import Subject, Unclear
 
@@ -85,12 +85,14 @@ def whole_subject(
 
 
 def floating(told: Any) -> list[torch.Tensor]:
-    """The tensors of floating-point or complex numbers in what was returned."""
-    return [
-        leaf
-        for leaf in tree_leaves(told if not hasattr(told, "to_tuple") else told.to_tuple())
-        if isinstance(leaf, torch.Tensor) and (leaf.is_floating_point() or leaf.is_complex())
+    """The tensors of floating-point or complex numbers in what was returned, in objects of the user's own, too."""
+    found = [
+        tensor
+        for leaf in tree_leaves(told)
+        for tensor in ([leaf] if isinstance(leaf, torch.Tensor) else tensors_in(leaf, 2))
     ]
+    distinct = {id(tensor): tensor for tensor in found if tensor.is_floating_point() or tensor.is_complex()}
+    return list(distinct.values())
 
 
 def _subject(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import torch
 
 from mllint.probe.measured.global_direction import GlobalDirection
+from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.oracle.blame import function_entry
 from mllint.probe.recording.oracle.capture import captured
 from mllint.probe.recording.oracle.copies import copied_module
@@ -25,10 +26,15 @@ def record(run: Run) -> GlobalDirection:
     """Raises Skip where no loss depends on a parameter, or where no differences can be taken."""
     if not any(parameter.requires_grad for parameter in run.model.parameters()):
         raise Skip("the model has no trainable parameter")
-    try:
-        found = _compared(run)
-    except Unclear as error:
-        raise Skip(f"no slope of the loss: {error}") from error
+    with uncompiled():
+        try:
+            return _measured(run)
+        except Unclear as error:
+            raise Skip(f"no slope of the loss: {error}") from error
+
+
+def _measured(run: Run) -> GlobalDirection:
+    found = _compared(run)
     told = found.verdicts[0]
     functions = tuple(kind.__name__ for kind in found.point.nodes)
     explained: tuple[str, ...] = ()

@@ -13,9 +13,11 @@ from contextlib import AbstractContextManager
 from torch import nn
 
 from mllint.probe.measured.layer_oracle import Checked, LayerOracle, NotChecked
+from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import forward_site
 from mllint.probe.recording.oracle.blame import FAILED, compared, function_entry, on_purpose
 from mllint.probe.recording.oracle.capture import Captured, LayerCall, captured
+from mllint.probe.recording.oracle.deliberate import said_of
 from mllint.probe.recording.oracle.slopes import Unclear
 from mllint.probe.recording.oracle.subjects import layer_subject
 from mllint.probe.recording.run import Run
@@ -30,6 +32,11 @@ _LARGEST = 100_000_000
 
 def record(run: Run) -> LayerOracle:
     """Raises Skip where the model has nothing of its own that a gradient goes through."""
+    with uncompiled():
+        return _measured(run)
+
+
+def _measured(run: Run) -> LayerOracle:
     started = time.perf_counter()
     found = captured(run.model, lambda: run.loss(run.batch(0)), _left_out(run.model))
     now = time.perf_counter()
@@ -102,7 +109,7 @@ def _layers(run: Run, found: Captured, until: float, checked: list[Checked], ski
 def _layer_entry(run: Run, call: LayerCall, count: int, before: list[Checked]) -> Checked:
     found = on_purpose(compared(lambda dtype: layer_subject(call, dtype, _seeded(run))))
     functions = tuple(kind.__name__ for kind in found.point.nodes)
-    explained = any(each.what == "function" and each.kind in functions and not _fine(each) for each in before)
+    explained = any(_accounts_for(kind, before) for kind in found.point.nodes)
     cuts = [found.point.tape.cuts[number] for number in found.cuts]
     kind = type(call.module)
     return Checked(
@@ -120,5 +127,10 @@ def _layer_entry(run: Run, call: LayerCall, count: int, before: list[Checked]) -
     )
 
 
-def _fine(entry: Checked) -> bool:
-    return all(each.verdict in ("ok", "inert") for each in entry.tensors)
+def _accounts_for(function: type, before: list[Checked]) -> bool:
+    """Does a custom Function inside a layer explain that its gradient is no derivative: is it known not to give one, or
+    unknown and said to be something else?"""
+    known = [each for each in before if each.what == "function" and each.kind == function.__name__]
+    if not known:
+        return bool(said_of(function))
+    return any(each.verdict not in ("ok", "inert") for entry in known for each in entry.tensors)
