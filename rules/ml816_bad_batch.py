@@ -96,12 +96,17 @@ class BadBatch(Rule):
         from mllint.probe.measured.bad_batch import BadBatch as Measured
 
         measured = trace.get(Measured)
-        odd = sorted(measured.odd, key=_kind) if measured is not None else []
+        odd = sorted((each for each in measured.odd if _counts(each)), key=_kind) if measured is not None else []
         for _, group in groupby(odd, key=_kind):
             alike = sorted(group, key=lambda each: each.batch)
             first = alike[0]
             raised = ((first.site, f"here {first.effect}"),) if first.site is not None else ()
             yield ctx.observe(None, *_messages(first), severity=_severity(first), why=_why(alike), related=raised)
+
+
+def _counts(odd: OddBatch) -> bool:
+    """Another shape that works is nobody's business."""
+    return odd.outcome == "breaks" or odd.oddity in ("non-finite", "constant", "undeclared")
 
 
 def _kind(odd: OddBatch) -> tuple[str, str, bool]:

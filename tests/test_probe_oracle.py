@@ -20,17 +20,17 @@ from mllint.probe.trace import Trace
 
 torch = pytest.importorskip("torch")
 
-import torch.nn.functional as F  # noqa: E402  # nothing here runs without torch
-from torch import nn  # noqa: E402
-from torch.autograd import Function  # noqa: E402
-from torch.utils import checkpoint  # noqa: E402
+import torch.nn.functional as F  # nothing here runs without torch
+from torch import nn
+from torch.autograd import Function
+from torch.utils import checkpoint
 
-from mllint.probe.recording.entry import Entry  # noqa: E402
-from mllint.probe.recording.oracle.slopes import Slope, Subject  # noqa: E402
-from mllint.probe.recording.oracle.verdicts import checked, verdict_of  # noqa: E402
-from mllint.probe.recording.recorders import global_direction, layer_oracle  # noqa: E402
-from mllint.probe.recording.run import Run  # noqa: E402
-from mllint.probe.recording.skip import Skip  # noqa: E402
+from mllint.probe.recording.entry import Entry
+from mllint.probe.recording.oracle.slopes import Slope, Subject
+from mllint.probe.recording.oracle.verdicts import checked, verdict_of
+from mllint.probe.recording.recorders import global_direction, layer_oracle
+from mllint.probe.recording.run import Run
+from mllint.probe.recording.skip import Skip
 
 
 def slope(value: float, noise: float = 0.0) -> Slope:
@@ -237,6 +237,16 @@ def test_the_innermost_layer_is_blamed() -> None:
     assert (blamed.kind, blamed.count, blamed.tensors[0].verdict, blamed.cut_by) == ("Cutting", 2, "cut", "detach")
     assert blamed.cut is not None and blamed.cut.function == "forward"
     assert {one.reason for one in measured.skipped} == {"it holds `Cutting`, which failed"}
+
+
+def test_a_sampler_without_a_derivative_for_one_seed_is_not_judged() -> None:
+    def drawn(x: torch.Tensor) -> torch.Tensor:
+        return torch.distributions.Dirichlet(F.softplus(x) + 0.1).rsample()
+
+    run = run_of(Layer(drawn))
+    (layer,) = layer_oracle.record(run).checked
+    assert not layer.blamed and layer.with_verdict("straight-through")
+    assert global_direction.record(run).explained == ("_sample_dirichlet",)
 
 
 def test_layers_of_torch_and_the_whole_model_are_left_out() -> None:

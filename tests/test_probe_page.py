@@ -25,7 +25,9 @@ TRACE = Trace(
     checks=(CheckRun("first-loss", "measured", "", 0.02), CheckRun("step-timeline", "skipped", "no <optimizer>")),
     measurements={
         "first_loss": FirstLoss((30.0, 31.0), 10, 2.302585),
-        "step_timeline": StepTimeline(0.01, (Span("forward", "", 0, 0.0, 0.004), Span("backward", "backward", 0, 0.004, 0.01))),
+        "step_timeline": StepTimeline(
+            0.01, (Span("forward", "", 0, 0.0, 0.004), Span("backward", "backward", 0, 0.004, 0.01))
+        ),
     },
 )
 

@@ -9,6 +9,7 @@ A fixture folder is named like its rule file and holds ``bad.<type>`` (each expe
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -148,6 +149,11 @@ def good_files(case: RuleCase) -> list[Path]:
     return named(case.folder, "good")
 
 
+def runtime_files(case: RuleCase, kind: str) -> list[Path]:
+    """Models to probe and stored traces of a rule with a runtime half (authoring/runtime.py)."""
+    return [*sorted(case.folder.glob(f"model_{kind}*.py")), *sorted(case.folder.glob(f"trace_{kind}*.json"))]
+
+
 def named(folder: Path, stem: str) -> list[Path]:
     """``bad.py``, ``bad_more.py``, ``bad.Dockerfile``… but no golden output."""
     return [
@@ -195,6 +201,17 @@ def findings_of(case: RuleCase) -> Iterator[Diagnostic]:
             yield from report.diagnostics
 
 
+def line_of(source: Source, row: int) -> str:
+    """A line for people; a list of expected findings may name one that is not there."""
+    return source.line(row).strip() if 0 < row <= len(source.line_starts) else "there is no such line"
+
+
+def difference(wanted: bytes, got: bytes) -> str:
+    """What was wanted and what came, as a unified difference."""
+    old, new = (data.decode("utf-8", "replace").splitlines() for data in (wanted, got))
+    return "\n".join(f"  {line}" for line in difflib.unified_diff(old, new, "expected", "got", n=1, lineterm=""))
+
+
 VARIANTS: dict[str, Callable[[bytes], bytes]] = {
     "as written": lambda raw: raw,
     "CRLF": lambda raw: raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n"),
@@ -210,12 +227,15 @@ __all__ = [
     "check_folder",
     "check_source",
     "corpus_of",
+    "difference",
     "expected_findings",
     "findings_of",
     "good_files",
     "hold",
+    "line_of",
     "named",
     "read_fixture",
     "rule_cases",
+    "runtime_files",
     "strangers",
 ]

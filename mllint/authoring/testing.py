@@ -6,7 +6,6 @@ and through ``mllint test-rules``; so no promise is an ``assert``, which ``pytho
 
 from __future__ import annotations
 
-import difflib
 import pickle
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,13 +20,16 @@ from mllint.authoring.cases import (
     bad_files,
     check_folder,
     check_source,
+    difference,
     expected_findings,
     findings_of,
     good_files,
     hold,
+    line_of,
     named,
     read_fixture,
     rule_cases,
+    runtime_files,
     strangers,
 )
 from mllint.checking.fix import fix_source
@@ -46,14 +48,9 @@ def check_pairing(case: RuleCase) -> None:
     expected = f"{case.code.lower()}_{case.rule.meta.name.replace('-', '_')}"
     hold(stem == expected, f"{stem}.py holds {case.code} {case.rule.meta.name}: it should be {expected}.py")
     hold(case.folder.is_dir(), f"{case.code} has no fixture folder {case.folder}")
-    probed = [
-        stem
-        for stem in ("bad", "good")
-        if [*case.folder.glob(f"model_{stem}*.py"), *case.folder.glob(f"trace_{stem}*.json")]
-    ]
-    has_bad = bad_files(case) or list(case.folder.glob("bad_project*")) or "bad" in probed
+    has_bad = bad_files(case) or list(case.folder.glob("bad_project*")) or runtime_files(case, "bad")
     hold(has_bad, f"{case.folder} has no bad fixture: add bad.py, with `# {case.code}` behind each wrong line")
-    has_good = good_files(case) or "good" in probed
+    has_good = good_files(case) or runtime_files(case, "good")
     hold(has_good, f"{case.folder} has no good fixture: add good.py, with what must not be flagged")
     for path in strangers(case.folder):
         raise Broken(f"{path}: no rule reads files of this type")
@@ -105,9 +102,14 @@ def check_fixes(case: RuleCase) -> None:
         hold(bad.is_file(), f"{path}: there is no {bad.name} that it could come from")
         for name, change in VARIANTS.items():
             got, wanted = _fixed(case, bad, change(bad.read_bytes())), change(path.read_bytes())
-            hold(got == wanted, f"{path} ({name}): the fixes of {bad.name} give something else\n{_diff(wanted, got)}")
+            hold(
+                got == wanted,
+                f"{path} ({name}): the fixes of {bad.name} give something else\n{difference(wanted, got)}",
+            )
         again = _fixed(case, path, path.read_bytes())
-        hold(again == path.read_bytes(), f"{path}: a second run still changes it\n{_diff(path.read_bytes(), again)}")
+        hold(
+            again == path.read_bytes(), f"{path}: a second run still changes it\n{difference(path.read_bytes(), again)}"
+        )
 
 
 def check_triggers(case: RuleCase, corpus: Sequence[Source] = ()) -> None:
@@ -254,7 +256,7 @@ def _difference(path: Path, source: Source, report: Report) -> str:
     """Where what is found differs from what is marked, line by line."""
     expected, got = expected_findings(path), rows_of(report)
     lines = [
-        (row, f"  {row}: {code} is marked, but not found: {_line(source, row)}")
+        (row, f"  {row}: {code} is marked, but not found: {line_of(source, row)}")
         for row, code in sorted(set(expected) - set(got))
     ]
     lines += [
@@ -264,17 +266,6 @@ def _difference(path: Path, source: Source, report: Report) -> str:
     ]
     head = f"{path}: {len(expected)} expected, {len(got)} found"
     return "\n".join([head, *(text for _, text in sorted(lines))])
-
-
-def _line(source: Source, row: int) -> str:
-    """A line for people; a list of expected findings may name one that is not there."""
-    return source.line(row).strip() if 0 < row <= len(source.line_starts) else "there is no such line"
-
-
-def _diff(wanted: bytes, got: bytes) -> str:
-    """What was wanted and what came, as a unified difference."""
-    old, new = (data.decode("utf-8", "replace").splitlines() for data in (wanted, got))
-    return "\n".join(f"  {line}" for line in difflib.unified_diff(old, new, "expected", "got", n=1, lineterm=""))
 
 
 __all__ = [

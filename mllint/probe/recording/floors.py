@@ -6,31 +6,42 @@ May not: guess the floor of a loss that torch's own functions do not make up.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 
 from mllint.probe.recording.losscalls import LossCall
 
-#: A loss is made up of calls when it is as near as this to their sum, or to a multiple of the only one.
+#: The relation of a loss to its calls is a fixed one when it changes by less than this while the loss itself changes.
 _CLOSE = 0.01
 
 
-def floor_of(loss: float, calls: Sequence[LossCall]) -> float | None:
-    """The loss of perfect predictions, for a loss that is the only call times something, or the sum of all calls."""
-    values = [float(call.value.detach().mean()) for call in calls]
-    floors = [_floor(call) for call in calls]
-    if not calls or any(floor is None for floor in floors):
+@dataclass(frozen=True)
+class Looked:
+    """A loss and the calls that were made for it."""
+
+    loss: float
+    calls: tuple[LossCall, ...]
+
+
+def floor_of(first: Looked, second: Looked) -> float | None:
+    """The loss of perfect predictions; None where it is not known. ``second`` is the same batch with other weights: a
+    loss that keeps its relation to the calls is made of them and nothing else."""
+    floors = [_floor(call) for call in first.calls]
+    known = [floor for floor in floors if floor is not None]
+    before, after = _mean(first), _mean(second)
+    if not known or len(known) < len(floors) or len(first.calls) != len(second.calls):
         return None
-    if all(floor == 0 for floor in floors):
-        return 0.0 if len(calls) == 1 or abs(sum(values) - loss) <= _CLOSE * abs(loss) else None
-    means = [float(call.again(reduction="mean").detach()) for call in calls]
-    if len(calls) == 1 and means[0] > 0:
-        return loss * floors[0] / means[0] if floors[0] is not None else None
-    reduced = all(call.reduction == "mean" for call in calls)
-    if reduced and abs(sum(values) - loss) <= _CLOSE * abs(loss):
-        return sum(floor for floor in floors if floor is not None)
-    return None
+    if before <= 0 or after <= 0 or abs(after / before - 1) < _CLOSE:
+        return None
+    factor = first.loss / before
+    return factor * sum(known) if abs(second.loss / after / factor - 1) < _CLOSE else None
+
+
+def _mean(looked: Looked) -> float:
+    """What the calls cost a target, all together."""
+    return sum(float(call.again(reduction="mean").detach()) for call in looked.calls)
 
 
 def contrasts(call: LossCall) -> bool:

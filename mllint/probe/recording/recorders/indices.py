@@ -107,6 +107,13 @@ def guarded(guard: _Guard) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def on_guard(run: Run) -> Iterator[None]:
+    """A step inside raises IndexError before a GPU sees an index out of its table."""
+    with guarded(_Guard(_names(run))):
+        yield
+
+
 def record(run: Run) -> Indices:
     """Raises Skip where no step runs and no lookup is the reason."""
     guard = _Guard(_names(run))

@@ -6,13 +6,12 @@ May not: use the user's optimizers, or keep what the model learns.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import nn
 
 from mllint.probe.measured.one_batch import Attempt, OneBatch
-from mllint.probe.recording.floors import contrasts, floor_of, values_of
+from mllint.probe.recording.floors import Looked, contrasts, floor_of, values_of
 from mllint.probe.recording.losscalls import LossCall, loss_calls
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
@@ -27,31 +26,45 @@ def record(run: Run) -> OneBatch:
     if len(run.optimizers) > 1:
         raise Skip("several optimizers work against or beside each other: no one loss has to fall")
     with undropped(run.model):
-        first, calls = _looked_at(run)
-        floor = floor_of(first, calls)
+        first = _learnable(run)
+        floor: float | None = None
         trained = _trained(run)
         attempts: list[Attempt] = []
         for rate in _RATES:
             with run.preserved():
                 attempts.append(_attempt(run, trained, rate, floor or 0.0))
+                floor = _floor(run, first) if floor is None else floor
             if _learned(attempts[-1], floor or 0.0):
                 break
-    return OneBatch(tuple(attempts), sum(each.numel() for each in trained), floor, values_of(calls) if calls else None)
+    return OneBatch(
+        tuple(attempts), sum(each.numel() for each in trained), floor, values_of(first.calls) if first.calls else None
+    )
 
 
-def _looked_at(run: Run) -> tuple[float, Sequence[LossCall]]:
-    """The first loss and its calls. Raises Skip where it is no loss to learn a batch by."""
+def _looked_at(run: Run, seed: int = 0) -> Looked:
     with loss_calls() as calls:
-        first = float(run.loss(run.batch(0)).detach())
-    with loss_calls() as again:
-        run.loss(run.batch(0), seed=1)
-    if not math.isfinite(first) or first <= 0:
-        raise Skip(f"the first loss is {first:g}: a part of it says nothing")
-    if any(contrasts(call) for call in calls):
+        loss = float(run.loss(run.batch(0), seed=seed).detach())
+    return Looked(loss, tuple(calls))
+
+
+def _learnable(run: Run) -> Looked:
+    """The first loss and its calls. Raises Skip where it is no loss to learn a batch by."""
+    first, again = _looked_at(run), _looked_at(run, seed=1)
+    if not math.isfinite(first.loss) or first.loss <= 0:
+        raise Skip(f"the first loss is {first.loss:g}: a part of it says nothing")
+    if any(contrasts(call) for call in first.calls):
         raise Skip("the loss contrasts the samples of a batch: how low it can get depends on its temperature")
-    if len(calls) != len(again) or any(not _same(one, other) for one, other in zip(calls, again, strict=False)):
+    if len(first.calls) != len(again.calls) or not all(map(_same, first.calls, again.calls)):
         raise Skip("the targets are drawn anew in each step: there is nothing to learn by heart")
-    return first, calls
+    return first
+
+
+def _floor(run: Run, first: Looked) -> float | None:
+    """The floor of the loss, from what has become of it in training."""
+    try:
+        return floor_of(first, _looked_at(run))
+    except (RuntimeError, ValueError, TypeError):  # a call that cannot be made again
+        return None
 
 
 def _same(one: LossCall, other: LossCall) -> bool:

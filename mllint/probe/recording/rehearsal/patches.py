@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
 from mllint.probe.recording.rehearsal import cuda_module
@@ -98,15 +99,15 @@ def _tensors(device: VirtualDevice, put: _Put) -> None:
 def _own_classes_only(question: str) -> Callable[..., bool]:
     """``has_torch_function`` without the modes. Python functions of torch ask it first, and hand themselves to the mode, which
     then is off for all that they call; so they go on, and the mode sees what they call."""
-    disabled = torch._C._disabled_torch_function_impl
+    disabled, enabled = torch._C._disabled_torch_function_impl, torch._C._is_torch_function_enabled
 
     def asks(thing: Any) -> bool:
         kind = type(thing)
         return kind is not torch.Tensor and getattr(kind, "__torch_function__", disabled) is not disabled
 
     if question == "has_torch_function":
-        return lambda things: any(map(asks, things))
-    return lambda *things: any(map(asks, things))
+        return lambda things: any(map(asks, things)) and enabled()
+    return lambda *things: any(map(asks, things)) and enabled()
 
 
 def _files(device: VirtualDevice, put: _Put) -> None:
@@ -178,7 +179,11 @@ def _default_device(device: VirtualDevice, put: _Put) -> None:
 
     put(DeviceContext, "__enter__", enter)
     put(DeviceContext, "__exit__", leave)
-    put(torch, "get_default_device", lambda: _indexed(device.default or CPU))
+    def default() -> torch.device:
+        inner = [mode.device for mode in _get_current_function_mode_stack() if isinstance(mode, DeviceContext)]
+        return _indexed(inner[-1] if inner else device.default or CPU)
+
+    put(torch, "get_default_device", default)
 
 
 def _indexed(asked: torch.device) -> torch.device:
