@@ -51,14 +51,15 @@ class CutGradient(Rule):
 
     ## Why
 
-    A norm and a softmax of a home-made framework each took their input out of the graph. The loss fell all the same, since
-    the last layer learned alone on random features; twelve ways of training were tried before anyone printed a
-    gradient. In a residual network it hides even better: every parameter gets some gradient around the layer that cuts.
+    A norm and a softmax of a home-made framework each took their input out of the graph. The loss fell all the same,
+    since the last layer learned alone on random features; twelve ways of training were tried before anyone printed a
+    gradient. In a residual network it hides even better: every parameter gets some gradient around the layer that
+    cuts.
 
-    The probe runs three batches. Where nothing arrives it moves the parameters and looks at the loss: a parameter that the loss does
-    not depend on is no fault (a dead path, a gate that is zero at the start). For the others it finds the operation
-    that cuts, and tries it: with the gradient let through there, it must come back. Beside that, one layer of every class is
-    held against finite differences, on its input too.
+    The probe runs three batches. Where nothing arrives it moves the parameters and looks at the loss: a parameter
+    that the loss does not depend on is no fault (a dead path, a gate that is zero at the start). For the others it
+    finds the operation that cuts, and tries it: with the gradient let through there, it must come back. Beside that,
+    one layer of every class is held against finite differences, on its input too.
 
     ## Bad
 
@@ -117,12 +118,12 @@ class CutGradient(Rule):
 
     ## Known limits
 
-    Only the runtime half exists yet. Parameters that no optimizer of the target holds are taken as frozen on purpose, and so is
-    a module that is like another one which learns and is named as its follower or begins with its values (a teacher).
-    A layer that cuts its own input with a plain `detach` or `no_grad`, while gradients go around it, is a warning, and
-    none if its name says that it stops gradients. Without an optimizer, a module that runs wholly under `no_grad` is taken as frozen too. What is not called in eight batches is
-    reported as unused, unless a sibling in the same `ModuleList` or `ModuleDict` is called.
-    """
+    Only the runtime half exists yet. Parameters that no optimizer of the target holds are taken as frozen on purpose,
+    and so is a module that is like another one which learns and is named as its follower or begins with its values (a
+    teacher). A layer that cuts its own input with a plain `detach` or `no_grad`, while gradients go around it, is a
+    warning, and none if its name says that it stops gradients. Without an optimizer, a module that runs wholly under
+    `no_grad` is taken as frozen too. What is not called in eight batches is reported as unused, unless a sibling in
+    the same `ModuleList` or `ModuleDict` is called."""
 
     meta = Meta(code="ML204", name="cut-gradient", severity=Severity.ERROR, since="0.1.0")
 
@@ -193,7 +194,8 @@ def _told(cause: Cause, everything: bool) -> tuple[str, str]:
     if cause.how == "saturated":
         return (
             f"Every unit of this `{cause.operation}` is flat, so nothing reaches",
-            "the activation gets a gradient and passes zeros in every batch: look at the scale of what goes into it (its bias, "
+            "the activation gets a gradient and passes zeros in every batch: look at the scale of what goes into it "
+            "(its bias, "
             "its weights, a missing norm)",
         )
     if cause.how == "hook":

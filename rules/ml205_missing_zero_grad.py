@@ -22,10 +22,11 @@ class MissingZeroGrad(Rule):
 
     ## Why
 
-    `backward()` adds to what is there. Without a `zero_grad()` between two steps every update carries the sum of all gradients
-    since the start: the loss falls at first, as with a large momentum, then swings or grows, and what is blamed is the
-    learning rate. The other way round, a `zero_grad()` between `backward()` and `step()` leaves nothing to step with, and with weight
-    decay the parameters even move. Both are easy to write when a loop is split into helpers, or gets a second optimizer.
+    `backward()` adds to what is there. Without a `zero_grad()` between two steps every update carries the sum of all
+    gradients since the start: the loss falls at first, as with a large momentum, then swings or grows, and what is
+    blamed is the learning rate. The other way round, a `zero_grad()` between `backward()` and `step()` leaves nothing
+    to step with, and with weight decay the parameters even move. Both are easy to write when a loop is split into
+    helpers, or gets a second optimizer.
 
     ## Bad
 
@@ -76,9 +77,9 @@ class MissingZeroGrad(Rule):
 
     ## Known limits
 
-    Only the runtime half exists yet, and only for a target with a `step` of its own: around a `loss` it is the probe that clears.
-    A gradient that is cleared and computed anew in another way than by `backward` (assigned to `.grad`) is not
-    followed. A `zero_grad()` between the micro-batches of one accumulation is not told from one that is meant.
+    Only the runtime half exists yet, and only for a target with a `step` of its own: around a `loss` it is the probe
+    that clears. A gradient that is cleared and computed anew in another way than by `backward` (assigned to `.grad`)
+    is not followed. A `zero_grad()` between the micro-batches of one accumulation is not told from one that is meant.
     """
 
     meta = Meta(code="ML205", name="missing-zero-grad", severity=Severity.ERROR, since="0.1.0")
@@ -104,7 +105,8 @@ def _stale(ctx: Judging, optimizer: OptimizerGradients) -> Diagnostic:
         f"Gradients that `{optimizer.kind}` has used are still there and added to: {of}",
         "Gradients that an optimizer has used are still there and added to",
         why=(
-            f"`{first}` still had the gradient of the step before when this backward began, and the optimizer stepped with the "
+            f"`{first}` still had the gradient of the step before when this backward began, and the optimizer "
+            "stepped with the "
             "sum: call `optimizer.zero_grad()` once for each `optimizer.step()`, before the first backward"
         ),
         related=[(optimizer.stepping, "stepped here")],

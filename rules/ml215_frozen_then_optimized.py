@@ -29,10 +29,10 @@ class FrozenThenOptimized(Rule):
 
     ## Why
 
-    An optimizer keeps the very tensors that it was given. A head that is replaced afterwards, an adapter or a norm that
-    is swapped in, a block left out of a parameter group: backward computes a gradient for it in every step, and nobody uses
-    it. Modules in a plain Python list are not in `parameters()` at all, so they are not trained, not moved to the GPU and not
-    saved. The loss falls in all these cases, since the rest of the model learns around it.
+    An optimizer keeps the very tensors that it was given. A head that is replaced afterwards, an adapter or a norm
+    that is swapped in, a block left out of a parameter group: backward computes a gradient for it in every step, and
+    nobody uses it. Modules in a plain Python list are not in `parameters()` at all, so they are not trained, not
+    moved to the GPU and not saved. The loss falls in all these cases, since the rest of the model learns around it.
 
     ## Bad
 
@@ -74,11 +74,10 @@ class FrozenThenOptimized(Rule):
 
     ## Known limits
 
-    Only the runtime half exists yet. A parameter that moves counts as trained, whoever moved it. One that does not move is
-    named only if the learning rate, its gradient and the resolution of its type let one expect a movement, and never
-    while a GradScaler may have skipped the step. Optimizers that did not step in six calls of a `step` are known only
-    if the target gives them, or its functions hold them.
-    """
+    Only the runtime half exists yet. A parameter that moves counts as trained, whoever moved it. One that does not
+    move is named only if the learning rate, its gradient and the resolution of its type let one expect a movement,
+    and never while a GradScaler may have skipped the step. Optimizers that did not step in six calls of a `step` are
+    known only if the target gives them, or its functions hold them."""
 
     meta = Meta(code="ML215", name="frozen-then-optimized", severity=Severity.WARNING, since="0.1.0")
 
@@ -113,7 +112,8 @@ def _uncovered(ctx: Judging, measured: OptimizerCoverage) -> Iterator[Diagnostic
             f"{what} gets a gradient, but is in no optimizer: {_counted(len(names))}",
             f"{_counted(len(names))} with a gradient in no optimizer, `{names[0]}` first",
             why=(
-                f"`{names[0]}` had a gradient and did not move in {measured.steps} steps{lost}: give the parameters to the "
+                f"`{names[0]}` had a gradient and did not move in {measured.steps} steps{lost}: give the parameters "
+                "to the "
                 "optimizer, or freeze them with `requires_grad_(False)`, which also saves their backward"
             ),
         )
@@ -147,8 +147,10 @@ def _unmoved(ctx: Judging, measured: OptimizerCoverage) -> Iterator[Diagnostic]:
         f"{_counted(len(still))} held by the optimizer with a gradient did not move, `{first.name}` first",
         f"{_counted(len(still))} with a gradient did not move in a step",
         why=(
-            f"`{first.name}` had a gradient of up to {first.gradient:.1e} at a learning rate of {first.rate:.1e}, and is bit for "
-            f"bit what it was after {measured.steps} steps: look for what puts it back (a `copy_`, a clamp, `load_state_dict`), "
+            f"`{first.name}` had a gradient of up to {first.gradient:.1e} at a learning rate of {first.rate:.1e}, "
+            "and is bit for "
+            f"bit what it was after {measured.steps} steps: look for what puts it back (a `copy_`, a clamp, "
+            "`load_state_dict`), "
             "or for an optimizer that changes a copy"
         ),
     )
@@ -189,7 +191,8 @@ def _hidden(ctx: Judging, hidden: Hidden) -> Diagnostic:
         f"A plain `{hidden.container}` hides {_counted(hidden.parameters)} from the model: `{hidden.attribute}`",
         f"`{hidden.attribute}` hides {_counted(hidden.parameters)} from the model",
         why=(
-            "`parameters()`, `to()` and `state_dict()` do not see what is kept in plain Python: it is not trained, not moved and "
+            "`parameters()`, `to()` and `state_dict()` do not see what is kept in plain Python: it is not trained, "
+            "not moved and "
             "not saved; use `nn.ModuleList`, `nn.ModuleDict`, `nn.Parameter` or `nn.ParameterList`"
         ),
     )

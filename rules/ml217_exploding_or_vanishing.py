@@ -34,10 +34,10 @@ class ExplodingOrVanishing(Rule):
 
     ## Why
 
-    Ten sigmoids on small weights leave the first layer a gradient a billion times smaller than the last one's: it does not learn, and nothing
-    says so. A recurrent weight a little too large does the opposite. A not-a-number spreads from one operation
-    (a logarithm of zero, a root whose derivative is infinite at zero, a softmax over a row that is masked everywhere) to every
-    weight in a single step; by the time the loss prints it, its origin is gone.
+    Ten sigmoids on small weights leave the first layer a gradient a billion times smaller than the last one's: it
+    does not learn, and nothing says so. A recurrent weight a little too large does the opposite. A not-a-number
+    spreads from one operation (a logarithm of zero, a root whose derivative is infinite at zero, a softmax over a row
+    that is masked everywhere) to every weight in a single step; by the time the loss prints it, its origin is gone.
 
     ## Bad
 
@@ -84,11 +84,11 @@ class ExplodingOrVanishing(Rule):
 
     ## Known limits
 
-    A root mean square vanishes beside the median over the model, or beside the layers next to the loss where the median
-    is itself far off, and explodes beside the latter. What is small because of a gate that starts next to zero is left out. What is tiny is computed again in float64; where that cannot be done, nothing is said.
-    Single numbers (a temperature) are never called exploding, since their gradient is a sum over everything. An
-    infinity under a GradScaler is expected. Batches that are not finite themselves are left to the check of the data.
-    """
+    A root mean square vanishes beside the median over the model, or beside the layers next to the loss where the
+    median is itself far off, and explodes beside the latter. What is small because of a gate that starts next to zero
+    is left out. What is tiny is computed again in float64; where that cannot be done, nothing is said. Single numbers
+    (a temperature) are never called exploding, since their gradient is a sum over everything. An infinity under a
+    GradScaler is expected. Batches that are not finite themselves are left to the check of the data."""
 
     meta = Meta(code="ML217", name="exploding-or-vanishing", severity=Severity.WARNING, since="0.1.0")
 
@@ -118,8 +118,10 @@ def _not_finite(ctx: Judging, broken: NotFinite) -> Diagnostic:
         f"The first {what} is {of} `{broken.operation}`",
         severity=Severity.INFO if broken.scaled and broken.value == "inf" else Severity.ERROR,
         why=(
-            f"what goes into it is finite, what comes out in the {broken.direction} is not; the loss is {broken.loss:.3g}{spread}: "
-            "keep its input away from the edge of its domain (an epsilon, a clamp, `logsumexp`, a mask before it instead of after)"
+            f"what goes into it is finite, what comes out in the {broken.direction} is not; the loss is "
+            f"{broken.loss:.3g}{spread}: "
+            "keep its input away from the edge of its domain (an epsilon, a clamp, `logsumexp`, a mask before it "
+            "instead of after)"
         ),
     )
 
@@ -141,7 +143,7 @@ def _apart(ctx: Judging, sizes: tuple[Size, ...]) -> Iterator[Diagnostic]:
             f"The loss does not depend on {_counted(len(noise))}, `{noise[0].name}` first",
             f"The loss does not depend on {_counted(len(noise))}",
             severity=Severity.INFO,
-            why="its gradient is rounding noise: it all but disappears in float64 (a bias before a norm, the bias of keys)",
+            why="its gradient is rounding noise and all but disappears in float64 (a bias before a norm, that of keys)",
         )
 
 
@@ -172,7 +174,8 @@ def _far_off(ctx: Judging, sizes: list[Size], worst: Size, usual: float, verb: s
         f"{which} {verb}: {worst.rms:.0e} beside {usual:.0e}",
         f"A gradient {verb}: {worst.rms:.0e} beside {usual:.0e}",
         why=(
-            f"root mean squares; that of `{worst.name}` is {worst.rms / usual:.1e} times an ordinary one of this model, and from "
+            f"root mean squares; that of `{worst.name}` is {worst.rms / usual:.1e} times an ordinary one of this "
+            "model, and from "
             f"the loss backwards `{nearest.name}` is the first: {advice}"
         ),
     )
@@ -192,7 +195,8 @@ def _leaps(ctx: Judging, coverage: OptimizerCoverage) -> Iterator[Diagnostic]:
             f"One step changes the weights by {middle:.2g} times their own size, `{ratios[-1][1]}` most",
             f"One step changes the weights by {middle:.2g} times their own size",
             why=(
-                f"median of {len(ratios)} weight matrices at a learning rate of {rate:.1e}; about 1e-3 is usual: lower the "
+                f"median of {len(ratios)} weight matrices at a learning rate of {rate:.1e}; about 1e-3 is usual: "
+                "lower the "
                 "learning rate, or warm it up"
             ),
         )

@@ -25,7 +25,8 @@ def judged(measurement: Any, **options: Any) -> list[tuple[str, Severity, int, s
     rules = builtin_rules()
     metas = [replace(rule.meta, severity=rule.meta.observed or rule.meta.severity) for rule in rules]
     trace = Trace(entry=Site("train.py", 1, "mllint_probe"), measurements={"it": measurement})
-    verdict = judge(trace, replace(RuleSet(rules, select(metas)), options={"ML701": options}), {})
+    chosen = replace(select(metas), options=(("ML701", tuple(options.items())),))
+    verdict = judge(trace, RuleSet(rules, chosen), {})
     found = [*(one for report in verdict.reports for one in report.diagnostics), *verdict.notes]
     return sorted((one.code, one.severity, one.begin.row, one.message) for one in found)
 
@@ -217,7 +218,7 @@ def test_a_failing_step_still_tells_its_mismatch() -> None:
     def loss(model: Any, x: Any) -> Any:
         import torch
 
-        out = model(x.to("cuda")) + torch.ones(4)
+        torch.stack([model(x.to("cuda"))[0], torch.ones(4)])
         raise RuntimeError("later")
 
     measured = recorded(target(loss, moved=True))

@@ -28,7 +28,7 @@ def check_lines(trace: Trace, checks: Sequence[Check], codes: Iterable[str], col
     rows = [
         (run.check, *_outcome(run, [code for code in by_name[run.check].codes if code in found]))
         for run in trace.checks
-        if run.check in by_name and by_name[run.check].codes
+        if run.check in by_name and (by_name[run.check].codes or run.outcome == "crashed")
     ]
     width = max((len(name) for name, _, _, _ in rows), default=0)
     return "".join(
@@ -46,7 +46,7 @@ def _outcome(run: CheckRun, codes: Sequence[str]) -> tuple[str, str, str]:
 def verdict_line(trace: Trace, checks: Sequence[Check], color: bool = False) -> str:
     """The closing word where nothing was found: a check that crashed or was skipped has not passed."""
     shown = {check.name for check in checks if check.codes}
-    outcomes: Counter[str] = Counter(run.outcome for run in trace.checks if run.check in shown)
+    outcomes = Counter[str](run.outcome for run in trace.checks if run.check in shown or run.outcome == "crashed")
     if outcomes["measured"] and not outcomes["crashed"]:
         skipped = f" ({outcomes['skipped']} skipped)" if outcomes["skipped"] else ""
         return paint(f"All checks passed!{skipped}", "green", color) + "\n"

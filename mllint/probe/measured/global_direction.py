@@ -27,6 +27,6 @@ CHECK = Check(
     stem="global_direction",
     codes=("ML202",),
     question="Is the gradient of all parameters together the slope of the loss?",
-    budget=8.0,
+    budget=10.0,
     measurement=GlobalDirection,
 )

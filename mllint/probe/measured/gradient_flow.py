@@ -11,12 +11,12 @@ from typing import Literal
 from mllint.probe.check import Check
 from mllint.probe.site import Site
 
-#: Why parameters have no gradient, or only zeros.
-#: cut: an operation took a tensor out of the graph. stop: a node of the graph gets a gradient and passes zeros on.
-#: hook: a hook turned a gradient into zeros. saturated: every unit of an activation lies where it is flat.
-#: gate: the gradient is there once parameters that are all zero are not. unused: no operation ever saw the parameter.
-#: unrouted: unused, but a sibling in the same list or dict of modules was called. idle: its module was called without it.
-#: driven: the target moves it by hand (a codebook that follows averages). unknown: none of these was seen.
+#: Why parameters have no gradient, or only zeros. cut: an operation took a tensor out of the graph. stop: a node of
+#: the graph gets a gradient and passes zeros on. hook: a hook turned a gradient into zeros. saturated: every unit of
+#: an activation lies where it is flat. gate: the gradient is there once parameters that are all zero are not. unused:
+#: no operation ever saw the parameter. unrouted: unused, but a sibling in the same list or dict of modules was
+#: called. idle: its module was called without it. driven: the target moves it by hand (a codebook that follows
+#: averages). unknown: none of these was seen.
 How = Literal["cut", "stop", "hook", "saturated", "gate", "unused", "unrouted", "idle", "driven", "unknown"]
 
 
@@ -24,10 +24,9 @@ How = Literal["cut", "stop", "hook", "saturated", "gate", "unused", "unrouted", 
 class ParameterFlow:
     """One trainable parameter over all batches. ``order`` counts its first use in the forward (None: not in the graph).
 
-    ``arrived``: it had a gradient in some batch. ``largest`` and ``rms`` are of the gradient, from the batch in which it was
-    greatest; ``weight`` is the rms of the values. ``optimized`` says whether an optimizer holds it, None where the
-    target has no optimizer.
-    """
+    ``arrived``: it had a gradient in some batch. ``largest`` and ``rms`` are of the gradient, from the batch in which
+    it was greatest; ``weight`` is the rms of the values. ``optimized`` says whether an optimizer holds it, None where
+    the target has no optimizer."""
 
     name: str
     order: int | None
@@ -47,14 +46,14 @@ class ParameterFlow:
 class Cause:
     """One reason for missing gradients, with every parameter that it silences (`unknown` and `unused`: of one module).
 
-    ``operation`` is its name (``detach``, ``no_grad``, ``argmax``, the class of a custom Function, …) and ``site`` the
-    user's line; ``module`` the path of the innermost module at work there. ``applied`` is where a custom Function was applied.
-    ``change`` is how much the loss moves, relative to itself, when the parameters are moved by a tenth of their size (by all of it, where that is not felt);
-    ``noise`` how much it moves by itself; None where that was not tried. ``restored`` says whether letting the gradient
-    through at that place brings it back, None where that could not be tried. ``activations``: the operation cut computed activations, not only parameters.
-    ``builtin``: the node is one of torch's own, whose derivative is exact (``stepwise``: of a function made of steps).
-    ``twin`` is a module like the silenced one which does get gradients (the student of a teacher).
-    """
+    ``operation`` is its name (``detach``, ``no_grad``, ``argmax``, the class of a custom Function, …) and ``site``
+    the user's line; ``module`` the path of the innermost module at work there. ``applied`` is where a custom Function
+    was applied. ``change`` is how much the loss moves, relative to itself, when the parameters are moved by a tenth
+    of their size (by all of it, where that is not felt); ``noise`` how much it moves by itself; None where that was
+    not tried. ``restored`` says whether letting the gradient through at that place brings it back, None where that
+    could not be tried. ``activations``: the operation cut computed activations, not only parameters. ``builtin``: the
+    node is one of torch's own, whose derivative is exact (``stepwise``: of a function made of steps). ``twin`` is a
+    module like the silenced one which does get gradients (the student of a teacher)."""
 
     how: How
     parameters: tuple[str, ...]
@@ -74,7 +73,8 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class GradientFlow:
-    """``graph``: in some batch the loss required a gradient. ``parameters`` are the trainable ones in the model's order."""
+    """``graph``: in some batch the loss required a gradient. ``parameters`` are the trainable ones in the model's
+    order."""
 
     batches: int
     losses: tuple[float, ...]

@@ -91,6 +91,6 @@ CHECK = Check(
     stem="layer_oracle",
     codes=("ML202", "ML204"),
     question="Is the gradient of every kind of layer the derivative of its output?",
-    budget=15.0,
+    budget=8.0,
     measurement=LayerOracle,
 )

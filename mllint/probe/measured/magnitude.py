@@ -15,9 +15,8 @@ from mllint.probe.site import Site
 class Size:
     """The gradient of one parameter: root mean square, the same in float64 (None: not repeated), number of elements.
 
-    ``order`` counts its first use in the forward; None where the graph hides it. ``gated``: beside the others it is more than
-    a hundred times as large once gates that start next to zero (the scale of a layer) are opened.
-    """
+    ``order`` counts its first use in the forward; None where the graph hides it. ``gated``: beside the others it is
+    more than a hundred times as large once gates that start next to zero (the scale of a layer) are opened."""
 
     name: str
     rms: float
@@ -29,8 +28,9 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class NotFinite:
-    """The first operation whose result was not finite although what went in was. ``direction`` is the pass it happened in,
-    ``value`` is ``nan`` or ``inf``; ``parameters`` have such a gradient. ``scaled``: a GradScaler expects that."""
+    """The first operation whose result was not finite although what went in was. ``direction`` is the pass it
+    happened in, ``value`` is ``nan`` or ``inf``; ``parameters`` have such a gradient. ``scaled``: a GradScaler
+    expects that."""
 
     operation: str
     direction: str

@@ -13,12 +13,13 @@ from mllint.probe.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """One parameter over a few real steps. ``held``: an optimizer has it. ``trainable``: it required a gradient at some step.
+    """One parameter over a few real steps. ``held``: an optimizer has it. ``trainable``: it required a gradient at
+    some step.
 
-    ``gradient`` is the greatest absolute value that it had when its optimizer stepped (any optimizer, where none holds it).
-    ``change`` and ``weight`` are root mean squares over the first step in which it moved; ``largest`` the greatest
-    absolute value before. ``rate`` is the greatest learning rate its group had at a step that it had a gradient in, 0 where there was none.
-    """
+    ``gradient`` is the greatest absolute value that it had when its optimizer stepped (any optimizer, where none
+    holds it). ``change`` and ``weight`` are root mean squares over the first step in which it moved; ``largest`` the
+    greatest absolute value before. ``rate`` is the greatest learning rate its group had at a step that it had a
+    gradient in, 0 where there was none."""
 
     name: str
     elements: int
@@ -38,9 +39,9 @@ class Coverage:
 class Hidden:
     """Modules or parameters kept in a plain list, tuple, dict or set: ``owner`` is the module, ``attribute`` its name.
 
-    ``count`` are the things in it, ``parameters`` how many trainable tensors they have, ``gradients`` how many of these had
-    a gradient, ``held`` how many an optimizer has. ``evaluating``: they are in evaluation mode while the model is not.
-    """
+    ``count`` are the things in it, ``parameters`` how many trainable tensors they have, ``gradients`` how many of
+    these had a gradient, ``held`` how many an optimizer has. ``evaluating``: they are in evaluation mode while the
+    model is not."""
 
     owner: str
     attribute: str
@@ -55,8 +56,9 @@ class Hidden:
 
 @dataclass(frozen=True, slots=True)
 class OptimizerFacts:
-    """One optimizer: its class, how many parameters it has, how many of them are frozen in every step, how many are not in the model
-    (nor in any module that the target's functions hold), how many of those had a gradient, and how often it stepped."""
+    """One optimizer: its class, how many parameters it has, how many of them are frozen in every step, how many are
+    not in the model (nor in any module that the target's functions hold), how many of those had a gradient, and how
+    often it stepped."""
 
     kind: str
     parameters: int

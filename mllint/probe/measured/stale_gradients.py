@@ -1,5 +1,5 @@
-"""Gradients that an optimizer has used already and that are still there when the next ones are added; and gradients that
-are gone before the optimizer steps.
+"""Gradients that an optimizer has used already and that are still there when the next ones are added; and gradients
+that are gone before the optimizer steps.
 
 May not: import torch.
 """

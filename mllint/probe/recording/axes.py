@@ -106,12 +106,13 @@ def batch_size(inputs: Iterable[Input], first: int) -> int:
 
 
 def batch_dims(inputs: Iterable[Input], first: int) -> dict[Place, int]:
-    """The dimension of the samples of every input that has one."""
+    """The dimension of the samples of every input that has one. In what has three dimensions (memory, states of cells) it
+    may be the other one of the first two; in four and more that other one is channels or heads, whatever its size."""
     inputs = list(inputs)
     size, found = batch_size(inputs, first), {}
     for one in inputs:
         shape = one.tensor.shape
-        likely = [first, 1 - first] if one.tensor.dim() >= 3 else [first] if one.tensor.dim() > first else [0]
+        likely = [first, 1 - first] if one.tensor.dim() == 3 else [first] if one.tensor.dim() > first else [0]
         dim = next((dim for dim in likely if shape[dim] == size), None)
         if dim is not None:
             found[one.place] = dim

@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 
 from mllint.probe.recording.construction import Made
 from mllint.probe.recording.frames import forward_site, nearness, site_of, stack
+from mllint.probe.recording.hooking import takes_hooks
 from mllint.probe.recording.nested import Place, tensors_in
 from mllint.probe.recording.outputs import USER_ERRORS, measurable
 from mllint.probe.recording.replay import Replay
@@ -156,7 +157,7 @@ def modules_watched(root: nn.Module, paths: Mapping[nn.Module, str], seen: list[
         if len(seen) < _MOST and module in paths:
             seen.append(Seen(paths[module], _copies((args, kwargs)), _copies(output)))
 
-    handles = [module.register_forward_hook(note, with_kwargs=True) for module in root.modules()]
+    handles = [module.register_forward_hook(note, with_kwargs=True) for module in root.modules() if takes_hooks(module)]
     try:
         yield
     finally:
@@ -171,10 +172,12 @@ class _Operations(TorchFunctionMode):
         super().__init__()
         self.seen: list[Seen] = []
         self._inside = 0
-        self._handles = [
-            module.register_forward_pre_hook(lambda *_: self._move(1)),
-            module.register_forward_hook(lambda *_: self._move(-1), always_call=True),
-        ]
+        self._handles = []
+        if takes_hooks(module):
+            self._handles = [
+                module.register_forward_pre_hook(lambda *_: self._move(1)),
+                module.register_forward_hook(lambda *_: self._move(-1), always_call=True),
+            ]
 
     def _move(self, by: int) -> None:
         self._inside += by

@@ -26,7 +26,7 @@ KEYS = {
     "validate": "`validate(model)`: your validation, run between two steps",
     "snapshot": "`snapshot(model)`: what you keep as the best weights; returns it",
     "val_batches": "validation batches, like `batches`",
-    "expect": "facts to hold: {'calls_per_step': {'lensnet': 1}, 'shortcut_auc': 0.65}",
+    "expect": "facts to hold, a dict: `calls_per_step` ({'lensnet': 1}), `shortcut_auc` (0.65), `batch` ({'image': 'float32[*, 3, 32, 32]'}), `group` (a key), `val_share` (0.15)",
     "pad": "the padding token's id",
     "conditioning": "index or key of the conditioning input in a batch",
     "classes": "number of classes of the targets",

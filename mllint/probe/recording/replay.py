@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from mllint.probe.recording.hooking import takes_hooks
 from mllint.probe.recording.nested import Place, replaced, tensors_in
 from mllint.probe.recording.outputs import USER_ERRORS, Call, measurable, set_modes
 from mllint.probe.recording.run import Run, first_line
@@ -66,7 +67,7 @@ class Replay:
                 if tensor.is_floating_point():
                     self.coarsest = max(self.coarsest, torch.finfo(tensor.dtype).eps)
 
-        handles = [module.register_forward_hook(watch) for module in self.call.module.modules()]
+        handles = [module.register_forward_hook(watch) for module in self.call.module.modules() if takes_hooks(module)]
         try:
             yield
         finally:
@@ -96,7 +97,9 @@ class _Remembered:
     """Buffers and attributes of modules at one moment: what a forward may change. Parameters are not copied."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._attributes = [(module, dict(vars(module)), dict(module._buffers)) for module in model.modules()]
+        self._attributes = [
+            (module, dict(vars(module)), dict(module._buffers)) for module in model.modules() if takes_hooks(module)
+        ]
         self._values = [(buffer, buffer.detach().clone()) for buffer in model.buffers()]
 
     def restore(self) -> None:

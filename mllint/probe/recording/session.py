@@ -10,6 +10,7 @@ import platform
 import time
 import traceback
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from statistics import median
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from torch import nn
 
 from mllint.probe.check import Check
 from mllint.probe.recording.frames import OURS, forward_site, nearness, shown, traceback_sites
+from mllint.probe.recording.recorders.indices import on_guard
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 from mllint.probe.trace import CheckRun, Failure, ModuleFacts, ParameterFacts, Trace
@@ -70,7 +72,8 @@ def _plain_steps(run: Run, tell: Callable[[str, Any], None]) -> tuple[Failure | 
     for number in range(PLAIN_STEPS):
         started = time.perf_counter()
         try:
-            losses.append(run.step(number))
+            with on_guard(run) if run.device.type == "cuda" and not number else nullcontext():
+                losses.append(run.step(number))  # an index out of its table would take the whole CUDA context with it
         except (Exception, SystemExit) as error:  # noqa: BLE001  # the user's code: what it raises is a fact about it
             return failure_of(error), seconds, losses
         seconds.append(time.perf_counter() - started)

@@ -25,8 +25,8 @@ BATCHES = 3
 
 @dataclass
 class Arrival:
-    """What came at one parameter: ``in_graph`` of some loss, with a gradient (``arrived``), of this size in the batch where
-    it was greatest; ``first_use`` as in `first_uses`."""
+    """What came at one parameter: ``in_graph`` of some loss, with a gradient (``arrived``), of this size in the batch
+    where it was greatest; ``first_use`` as in `first_uses`."""
 
     in_graph: bool = False
     arrived: bool = False
@@ -72,7 +72,8 @@ def trainable(model: nn.Module) -> dict[str, nn.Parameter]:
 def arrivals(
     run: Run, model: nn.Module | None = None, cast: Callable[[Any], Any] = cloned, count: int = BATCHES
 ) -> Arrivals:
-    """Forward and backward over ``count`` batches, of the user's model or of a copy that takes batches as ``cast`` makes them.
+    """Forward and backward over ``count`` batches, of the user's model or of a copy that takes batches as ``cast``
+    makes them.
 
     Raises Skip where the loss cannot be had.
     """
@@ -119,8 +120,8 @@ def shared_arrivals(run: Run) -> Arrivals:
 
 
 def _arrivals_or_what_steps_see(run: Run) -> Arrivals:
-    """A step that changes in place what its graph has kept (the scale of a GradScaler) cannot be gone through twice: there
-    the gradients are read when its optimizers step."""
+    """A step that changes in place what its graph has kept (the scale of a GradScaler) cannot be gone through twice:
+    there the gradients are read when its optimizers step."""
     try:
         return arrivals(run)
     except RuntimeError as error:

@@ -16,12 +16,13 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 from mllint.probe.recording.gradients.graph import Node, roots_of
+from mllint.probe.recording.hooking import takes_hooks
 
 
 @dataclass
 class Calls:
-    """``count`` of calls by path; ``cutting`` are modules whose floating-point output required no gradient although an input or
-    a parameter did, each with the graph that went in, innermost first."""
+    """``count`` of calls by path; ``cutting`` are modules whose floating-point output required no gradient although
+    an input or a parameter did, each with the graph that went in, innermost first."""
 
     count: Counter[str] = field(default_factory=Counter)
     cutting: dict[str, list[Node]] = field(default_factory=dict)
@@ -58,8 +59,8 @@ def watched_calls(model: nn.Module) -> Iterator[Calls]:
     handles: list[Any] = []
     try:
         for path, module in model.named_modules():
-            if isinstance(module, torch.jit.ScriptModule):
-                continue  # its forward takes no hooks with keywords
+            if not takes_hooks(module):
+                continue
 
             def entering(module: nn.Module, args: Any, kwargs: Any, path: str = path) -> None:
                 calls.enter(path)

@@ -1,8 +1,7 @@
 """Why nothing arrives: each silent parameter gets one cause, and each cause names all that it silences.
 
-The order is that of certainty: gates that open, modules that nobody calls, nodes that end a gradient, operations that cut
-the graph (confirmed by letting the gradient through, or by moving their result). May not: judge a cause.
-"""
+The order is that of certainty: gates that open, modules that nobody calls, nodes that end a gradient, operations that
+cut the graph (confirmed by letting the gradient through, or by moving their result). May not: judge a cause."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ class Cut:
 
 
 class CutWatch(Watch):
-    """Records cuts by operation and line, which parameters were used at all, and the line of each node by its number."""
+    """Records cuts by operation and line, which parameters were used at all, and the line of each node by its
+    number."""
 
     def __init__(self, names: dict[int, str], at_work: Callable[[], str | None]) -> None:
         """``names`` of parameters by id; ``at_work`` tells the module whose forward runs."""
@@ -76,7 +77,8 @@ class CutWatch(Watch):
         self.cuts.setdefault((operation, site), Cut(operation, site, self._at_work())).note(tensors)
 
     def note_nodes(self, result: Any) -> None:
-        """The nodes of a result were made at the line at work. Nodes are numbered in the order in which they are made."""
+        """The nodes of a result were made at the line at work. Nodes are numbered in the order in which they are
+        made."""
         made = [tensor.grad_fn for tensor in tensors_in(result) if tensor.grad_fn is not None]
         number = max((node._sequence_nr() for node in made), default=-1)
         if made and (not self._ends or number > self._ends[-1]):

@@ -15,8 +15,8 @@ from torch import nn
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
-#: A parameter is moved by these shares of its root mean square (the second where the first is not felt: an index may need
-#: more to become another), and by this much on top where it is near zero.
+#: A parameter is moved by these shares of its root mean square (the second where the first is not felt: an index may
+#: need more to become another), and by this much on top where it is near zero.
 _SHARES, _FLOOR = (0.1, 1.0), 1e-2
 #: Above this a change is felt, whatever its share.
 _FELT, _OVER_NOISE = 1e-5, 10.0
@@ -70,8 +70,8 @@ class Dependence:
         return self._bases[number]
 
     def _scale(self, number: int, base: float) -> float:
-        """What a change is measured by: the loss, or what moving everything does to it, if that is more (the loss may be
-        next to zero)."""
+        """What a change is measured by: the loss, or what moving everything does to it, if that is more (the loss may
+        be next to zero)."""
         if number not in self._scales:
             everything = self._loss(number, list(self.parameters.items()), _SHARES[0])
             self._scales[number] = max(abs(base), 0.0 if everything is None else abs(everything - base), 1e-12)

@@ -1,5 +1,5 @@
-"""Modules and trainable tensors that a model keeps where torch does not look for them: in plain lists, tuples, dicts and sets,
-in objects that are no modules, or as a bare tensor.
+"""Modules and trainable tensors that a model keeps where torch does not look for them: in plain lists, tuples, dicts
+and sets, in objects that are no modules, or as a bare tensor.
 
 May not: walk beyond what the model's modules hold.
 """

@@ -18,8 +18,9 @@ from mllint.probe.recording.gradients.stepping import parameters_of
 
 @dataclass
 class Moved:
-    """One parameter. ``gradient`` is the greatest that it had when an optimizer stepped, ``rate`` the greatest learning rate
-    of its group at such a step; ``change`` and ``weight`` are root mean squares at its first movement."""
+    """One parameter. ``gradient`` is the greatest that it had when an optimizer stepped, ``rate`` the greatest
+    learning rate of its group at such a step; ``change`` and ``weight`` are root mean squares at its first
+    movement."""
 
     start: torch.Tensor
     trainable: bool

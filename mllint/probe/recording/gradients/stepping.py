@@ -60,8 +60,9 @@ def held_names(optimizers: Iterable[torch.optim.Optimizer], names: dict[int, str
 
 @dataclass
 class OwnSteps:
-    """What a few calls of the target's own ``step`` showed of some parameters: which had a gradient other than zero at a
-    step of an optimizer or at the end of a call, which moved without ever having one, and the optimizers that stepped."""
+    """What a few calls of the target's own ``step`` showed of some parameters: which had a gradient other than zero
+    at a step of an optimizer or at the end of a call, which moved without ever having one, and the optimizers that
+    stepped."""
 
     with_gradient: set[str] = field(default_factory=set)
     moved_without: set[str] = field(default_factory=set)

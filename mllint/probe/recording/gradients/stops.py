@@ -34,9 +34,9 @@ _Above = dict[Node, list[tuple[Node, int]]]
 
 @dataclass(frozen=True)
 class Stop:
-    """``node`` got a gradient of at most ``arriving`` and gave zeros to the one ``below`` (``hooked``: gave one that a hook
-    below turned into zeros; ``cancelled``: gave one that others make up for). ``inside``: between it and the loss
-    another parameter is used."""
+    """``node`` got a gradient of at most ``arriving`` and gave zeros to the one ``below`` (``hooked``: gave one that
+    a hook below turned into zeros; ``cancelled``: gave one that others make up for). ``inside``: between it and the
+    loss another parameter is used."""
 
     node: Node
     below: Node
@@ -74,7 +74,8 @@ class _Seen:
 
 
 def find_stops(loss: torch.Tensor, silent: Sequence[torch.nn.Parameter]) -> dict[int, list[Stop]]:
-    """One backward from ``loss``: for each silent parameter (by id) that is in the graph, the nodes where its gradient ends."""
+    """One backward from ``loss``: for each silent parameter (by id) that is in the graph, the nodes where its
+    gradient ends."""
     seen, ends = _Seen(), dict[int, Node]()
     above: _Above = {}
     wanted = {id(parameter) for parameter in silent}

@@ -18,8 +18,8 @@ _FOLLOWER = re.compile(
 
 
 def twin_of(model: nn.Module, names: Collection[str], silent: Collection[str]) -> str:
-    """The path of a module that gets gradients and is like a wholly ``silent`` one which follows it (is named so, or has the
-    same values); "" unless each of ``names`` lies in such a module."""
+    """The path of a module that gets gradients and is like a wholly ``silent`` one which follows it (is named so, or
+    has the same values); "" unless each of ``names`` lies in such a module."""
     modules = dict(model.named_modules())
     twins: dict[str, str] = {}
     for name in names:

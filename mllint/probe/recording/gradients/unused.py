@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from mllint.probe.measured.gradient_flow import Cause
+from mllint.probe.measured.gradient_flow import Cause, How
 from mllint.probe.recording.gradients.dependence import Dependence
 from mllint.probe.recording.gradients.looking import Look
 from mllint.probe.recording.run import Run
@@ -20,24 +20,26 @@ _UNMOVED = 1e-9
 
 
 def unused_causes(run: Run, look: Look, left: set[str], dependence: Dependence) -> Iterator[Cause]:
-    """Parameters that were never used, by the outermost module that was never called. What the loss depends on is none."""
+    """Parameters that were never used, by the outermost module that was never called. What the loss depends on is
+    none."""
     unseen = [name for name in left if name not in look.used]
     change, noise = dependence.change(unseen) if unseen else (0.0, 0.0)
     if change is not None and change > _UNMOVED + 10 * noise:
         unseen = [name for name in unseen if not _depends(dependence, name)]
-    groups: dict[tuple[str, str], list[str]] = {}
+    groups: dict[tuple[How, str], list[str]] = {}
     order = list(dict(run.model.named_parameters()))
     for name in sorted(unseen, key=order.index):
         owner = name.rpartition(".")[0]
         called = look.calls[owner] > 0 or not owner
         among = None if called else _called_siblings(run.model, owner, look.calls)
-        how = "idle" if called else "unused" if among is None else "unrouted"
+        how: How = "idle" if called else "unused" if among is None else "unrouted"
         path = among or owner
         if how == "unused":
             path = _outermost(run.model, owner, set(unseen), look.calls)
         groups.setdefault((how, path), []).append(name)
     for (how, path), names in groups.items():
-        yield Cause(how, tuple(names), "", run.made_at(path) if path else None, path, change=0.0)  # type: ignore[arg-type]
+        made = run.made_at(path) if path else None
+        yield Cause(how, tuple(names), site=made, module=path, change=0.0)
 
 
 def _depends(dependence: Dependence, name: str) -> bool:

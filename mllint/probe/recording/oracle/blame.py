@@ -16,14 +16,11 @@ from mllint.probe.measured.layer_oracle import Checked, TensorVerdict
 from mllint.probe.recording.frames import nearness, shown
 from mllint.probe.recording.oracle.capture import FunctionCall
 from mllint.probe.recording.oracle.deliberate import said_of
-from mllint.probe.recording.oracle.slopes import Subject, Unclear
+from mllint.probe.recording.oracle.slopes import Point, Subject, Unclear
 from mllint.probe.recording.oracle.subjects import function_subject
-from mllint.probe.recording.oracle.verdicts import Found, checked
+from mllint.probe.recording.oracle.verdicts import FAILED, Found, checked
 from mllint.probe.recording.run import first_line
 from mllint.probe.site import Site
-
-#: Verdicts that someone is to blame for.
-FAILED = ("cut", "wrong")
 
 #: A failure in float64 of this size must show in float32 as well.
 _VISIBLE = 0.2
@@ -31,19 +28,19 @@ _VISIBLE = 0.2
 Make = Callable[[torch.dtype], Subject]
 
 
-def compared(make: Make) -> Found:
+def compared(make: Make, accounted: Callable[[Point], bool] = lambda point: False) -> Found:
     """The verdicts in float64, or in float32 where float64 does not run. Raises Unclear."""
     try:
-        found = checked(make(torch.float64))
+        found = checked(make(torch.float64), accounted)
     except Exception:  # noqa: BLE001  # the user's code in a precision that it was not written for
         try:
-            return checked(make(torch.float32))
+            return checked(make(torch.float32), accounted)
         except Unclear:
             raise
         except Exception as error:  # the user's code, called alone
             raise Unclear(f"it does not run alone: {first_line(error)}") from error
     large = [each for each in found.verdicts if each.verdict in FAILED and each.relative_error > _VISIBLE]
-    return _seen_twice(found, make) if large else found
+    return _seen_twice(found, make) if large and not accounted(found.point) else found
 
 
 def _seen_twice(found: Found, make: Make) -> Found:

@@ -17,6 +17,7 @@ from torch.utils import checkpoint
 from torch.utils._pytree import TreeSpec, tree_flatten
 
 from mllint.probe.recording.frames import user_sites
+from mllint.probe.recording.hooking import takes_hooks
 from mllint.probe.recording.oracle.copies import copied
 from mllint.probe.site import Site
 
@@ -66,6 +67,8 @@ def captured(model: nn.Module, run: Callable[[], Any], skip: Callable[[str, nn.M
     handles = []
     seen: set[tuple[Any, ...]] = set()
     for path, module in model.named_modules():
+        if not takes_hooks(module):
+            continue
         handles.append(module.register_forward_pre_hook(_entering(path, running), prepend=True))
         handles.append(module.register_forward_hook(_leaving(running), always_call=True))
         if not skip(path, module):

@@ -33,13 +33,15 @@ class Unclear(Exception):
 @dataclass
 class Subject:
     """``call`` gives the outputs for the leaves' present values, the same random numbers each time. ``groups`` are the
-    tensors that get a verdict of their own. ``aligned``: directions lean towards the gradient, for what is noisy."""
+    tensors that get a verdict of their own. ``aligned``: directions lean towards the gradient, for what is noisy.
+    ``costly``: one direction has to do."""
 
     leaves: dict[str, torch.Tensor]
     call: Callable[[], list[torch.Tensor]]
     groups: dict[str, tuple[str, ...]]
     dtype: torch.dtype
     aligned: bool = False
+    costly: bool = False
 
 
 @dataclass(frozen=True)

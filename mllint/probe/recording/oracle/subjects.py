@@ -80,7 +80,7 @@ def whole_subject(
             return [loss()]
 
     subject = _subject(leaves, run, {"all parameters": tuple(leaves)}, dtype)
-    subject.aligned = aligned
+    subject.aligned, subject.costly = aligned, True
     return subject
 
 

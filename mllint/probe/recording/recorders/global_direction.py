@@ -12,7 +12,7 @@ from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.oracle.blame import function_entry
 from mllint.probe.recording.oracle.capture import captured
 from mllint.probe.recording.oracle.copies import copied_module
-from mllint.probe.recording.oracle.slopes import Unclear
+from mllint.probe.recording.oracle.slopes import Point, Unclear
 from mllint.probe.recording.oracle.subjects import whole_subject
 from mllint.probe.recording.oracle.verdicts import Found, checked
 from mllint.probe.recording.run import Run, first_line
@@ -39,10 +39,15 @@ def _measured(run: Run) -> GlobalDirection:
     functions = tuple(kind.__name__ for kind in found.point.nodes)
     explained: tuple[str, ...] = ()
     if told.verdict not in ("ok", "inert"):
-        tape = found.point.tape
-        moved = ("parameters changed in place",) if any(cut.changes_leaf for cut in tape.cuts.values()) else ()
-        explained = (*_unfaithful(run, found), *sorted(tape.surrogates), *moved)
+        explained = _explained(run, found.point)
     return GlobalDirection(told, len(found.point.values), functions, explained)
+
+
+def _explained(run: Run, point: Point) -> tuple[str, ...]:
+    """What may account for a gradient that is not the slope, the cheapest answer first."""
+    moved = any(cut.changes_leaf for cut in point.tape.cuts.values())
+    told = (*sorted(point.tape.surrogates), *(("parameters changed in place",) if moved else ()))
+    return told or tuple(_unfaithful(run, point))
 
 
 def _compared(run: Run) -> Found:
@@ -54,7 +59,7 @@ def _compared(run: Run) -> Found:
             subject = whole_subject(
                 copy, others, lambda: run.loss(run.batch(0), model=copy), torch.float64, aligned=False
             )
-            return checked(subject)
+            return checked(subject, lambda point: bool(_explained(run, point)))
         except Exception:  # noqa: BLE001  # the user's code in a precision that it was not written for
             for other in others:
                 other.zero_grad()
@@ -63,16 +68,16 @@ def _compared(run: Run) -> Found:
         raise Unclear(f"it does not run in float64, and parameters are {sorted(low)[0]}")
     try:
         subject = whole_subject(run.model, others, lambda: run.loss(run.batch(0)), torch.float32, aligned=True)
-        return checked(subject)
+        return checked(subject, lambda point: bool(_explained(run, point)))
     except (Unclear, Skip):
         raise
     except Exception as error:  # the user's code, watched
         raise Unclear(first_line(error)) from error
 
 
-def _unfaithful(run: Run, found: Found) -> list[str]:
+def _unfaithful(run: Run, point: Point) -> list[str]:
     """The custom Functions behind the loss that do not give the derivative, or of which it is not known."""
-    if not found.point.nodes:
+    if not point.nodes:
         return []
     seen = captured(run.model, lambda: run.loss(run.batch(0)), lambda path, module: True)
     faithful: set[type] = set()
@@ -83,4 +88,4 @@ def _unfaithful(run: Run, found: Found) -> list[str]:
             continue
         if all(each.verdict in ("ok", "inert") for each in entry.tensors):
             faithful.add(call.kind)
-    return [kind.__name__ for kind in found.point.nodes if kind not in faithful]
+    return [kind.__name__ for kind in point.nodes if kind not in faithful]

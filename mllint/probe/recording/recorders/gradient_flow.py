@@ -40,7 +40,8 @@ def record(run: Run) -> GradientFlow:
 
 
 def _alternatives(run: Run, silent: set[str]) -> OwnSteps:
-    """Other ways in which a parameter may be trained: in steps that come only now and then, or by hand in the forward."""
+    """Other ways in which a parameter may be trained: in steps that come only now and then, or by hand in the
+    forward."""
     if run.entry.step is not None:
         try:
             return own_steps(run, silent)

@@ -15,11 +15,12 @@ from torch import nn
 from mllint.probe.measured.layer_oracle import Checked, LayerOracle, NotChecked
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import forward_site
-from mllint.probe.recording.oracle.blame import FAILED, compared, function_entry, on_purpose
+from mllint.probe.recording.oracle.blame import compared, function_entry, on_purpose
 from mllint.probe.recording.oracle.capture import Captured, LayerCall, captured
 from mllint.probe.recording.oracle.deliberate import said_of
-from mllint.probe.recording.oracle.slopes import Unclear
+from mllint.probe.recording.oracle.slopes import Point, Unclear
 from mllint.probe.recording.oracle.subjects import layer_subject
+from mllint.probe.recording.oracle.verdicts import FAILED
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 
@@ -107,9 +108,11 @@ def _layers(run: Run, found: Captured, until: float, checked: list[Checked], ski
 
 
 def _layer_entry(run: Run, call: LayerCall, count: int, before: list[Checked]) -> Checked:
-    found = on_purpose(compared(lambda dtype: layer_subject(call, dtype, _seeded(run))))
+    def accounted(point: Point) -> bool:
+        return any(_accounts_for(kind, before) for kind in point.nodes)
+
+    found = on_purpose(compared(lambda dtype: layer_subject(call, dtype, _seeded(run)), accounted))
     functions = tuple(kind.__name__ for kind in found.point.nodes)
-    explained = any(_accounts_for(kind, before) for kind in found.point.nodes)
     cuts = [found.point.tape.cuts[number] for number in found.cuts]
     kind = type(call.module)
     return Checked(
@@ -117,7 +120,7 @@ def _layer_entry(run: Run, call: LayerCall, count: int, before: list[Checked]) -
         call.path,
         kind.__name__,
         count,
-        any(each.verdict in FAILED for each in found.verdicts) and not explained,
+        any(each.verdict in FAILED for each in found.verdicts) and not accounted(found.point),
         found.verdicts,
         forward_site(kind),
         run.made.of(call.module),

@@ -16,6 +16,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from mllint.probe.measured.modes import ModeChange, Modes, StepMode
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import code_site, nearness, user_site
+from mllint.probe.recording.hooking import takes_hooks
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.usercode import run_validation
 from mllint.probe.site import Site
@@ -149,10 +150,9 @@ def _watching(watch: _Watch, model: nn.Module) -> Iterator[None]:
 
     patched: Any = nn.Module
     patched.train, patched.eval = noting(train), noting(evaluate)
-    handles = [
-        model.register_forward_pre_hook(watch.forward),
-        register_optimizer_step_pre_hook(watch.optimizer_steps),
-    ]
+    handles = [register_optimizer_step_pre_hook(watch.optimizer_steps)]
+    if takes_hooks(model):
+        handles.append(model.register_forward_pre_hook(watch.forward))
     try:
         yield
     finally:

@@ -22,6 +22,7 @@ from mllint.probe.measured.repeated_forward import CallCount, Caller, Repeat, Re
 from mllint.probe.recording.compiling import can_run_eagerly
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import user_site
+from mllint.probe.recording.hooking import takes_hooks
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 from mllint.probe.recording.values import UNREADABLE, same_values
@@ -135,7 +136,7 @@ def _contracts(run: Run) -> dict[str, int]:
 
 def _costs(module: nn.Module) -> bool:
     """Does running it cost anything: has it weights that are multiplied, not only looked up or scaled by?"""
-    if isinstance(module, torch.jit.ScriptModule):  # takes no hooks of ours
+    if not takes_hooks(module):
         return False
     return any(
         parameter is not None and parameter.dim() > 1

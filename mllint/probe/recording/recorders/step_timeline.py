@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from mllint.probe.measured.step_timeline import Span, StepTimeline
+from mllint.probe.recording.hooking import takes_hooks
 from mllint.probe.recording.run import Run
 
 #: Modules deeper than this are part of their parents' spans.
@@ -57,7 +58,11 @@ def record(run: Run) -> StepTimeline:
     with ExitStack() as stack:
         clock = _Clock()
         for path, module in run.model.named_modules():
-            if path.count(".") < _DEPTH and (path == "" or any(True for _ in module.parameters())):
+            if (
+                path.count(".") < _DEPTH
+                and takes_hooks(module)
+                and (not path or any(True for _ in module.parameters()))
+            ):
                 stack.enter_context(_hooked(module, path, clock))
         stack.enter_context(_backward_timed(clock))
         for optimizer in run.optimizers:

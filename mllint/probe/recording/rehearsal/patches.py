@@ -179,6 +179,7 @@ def _default_device(device: VirtualDevice, put: _Put) -> None:
 
     put(DeviceContext, "__enter__", enter)
     put(DeviceContext, "__exit__", leave)
+
     def default() -> torch.device:
         inner = [mode.device for mode in _get_current_function_mode_stack() if isinstance(mode, DeviceContext)]
         return _indexed(inner[-1] if inner else device.default or CPU)
