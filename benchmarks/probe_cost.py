@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 import time
+from math import prod
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -110,7 +111,7 @@ def costs(size: str) -> dict[str, Any]:
     trace = probe_here(lambda: target(size), [check for check in all_checks() if check.default])
     measured = {run.check: round(run.seconds / step, 2) for run in trace.checks if run.outcome == "measured"}
     others = {run.check: f"{run.outcome}: {run.reason}" for run in trace.checks if run.outcome != "measured"}
-    elements = sum(module.elements for module in trace.modules)
+    elements = sum(prod(parameter.shape) for parameter in trace.parameters)
     return {"parameters": elements, "plain_step_seconds": round(step, 4), "cost": measured, "not_measured": others}
 
 

@@ -5,8 +5,13 @@ May not: import anything heavy before it knows that it has to.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
+
+#: How many objects more than it frees a check makes before cycles are looked for: it leaves few, and going over the trees
+#: of a small run takes 25 ms.
+_RARELY = 1_000_000
 
 
 def main() -> None:
@@ -16,9 +21,28 @@ def main() -> None:
 
         print(f"mllint {__version__}")
         return
+    if sys.argv[1:2] == ["check"]:
+        gc.set_threshold(_RARELY)
     from mllint.cli import main as command_line
 
-    command_line(prog_name="mllint")
+    try:
+        command_line(prog_name="mllint")
+    except SystemExit as end:
+        if sys.argv[1:2] == ["check"] and type(end.code) is int and sys.gettrace() is sys.getprofile() is None:
+            _end_at_once(end.code)
+        raise
+
+
+def _end_at_once(code: int) -> None:
+    """End without freeing what the system frees at once: trees and modules, 20 ms of a small run. Where something cannot
+    be written any more, Python ends as usual and says so."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:
+                stream.flush()
+    except (OSError, ValueError):
+        return
+    os._exit(code)
 
 
 def _forget_current_folder() -> None:

@@ -1,12 +1,13 @@
 """What a check says: plain, frozen values of ints, strings and tuples.
 
-May not: hold a syntax node, tensor, callable or exception, or import anything outside the standard library.
+May not: hold a syntax node, tensor, callable or exception, or import more than the standard library and `record`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from mllint.record import dataclass
 
 
 class Severity(str, Enum):

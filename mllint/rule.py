@@ -16,10 +16,10 @@ May not: know the engine, hold state, or read anything but what the context answ
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NoReturn, Union
 
 from mllint.diagnostic import Diagnostic, Safety, Severity
+from mllint.record import dataclass
 
 if TYPE_CHECKING:
     from mllint.analysis.context import Context

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
+from mllint.record import dataclass
 from mllint.settings_values import (
     DEFAULT_EXCLUDE,
     DEFAULT_MAX_FILE_SIZE,

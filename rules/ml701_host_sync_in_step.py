@@ -6,7 +6,6 @@ May not: take a count for a cost; only a GPU measures that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from statistics import mean
 from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Severity
@@ -44,6 +43,8 @@ _SHOWN_AS = {
     ("cuda", "batch"): "A copy of the batch",
     ("to", "staged"): "A copy from pageable memory",
     ("cuda", "staged"): "A copy from pageable memory",
+    ("to", "idle"): "A copy to the GPU",
+    ("cuda", "idle"): "A copy to the GPU",
     ("to", "D2H"): "A copy to the host",
     ("cpu", "D2H"): "`.cpu()`",
 }
@@ -55,6 +56,7 @@ _ADVICE = {
     "H2D": "make it on the GPU, or pin the host's memory (`pin_memory=True`) and copy with `non_blocking=True`",
     "batch": "pin the loader's memory (`pin_memory=True`) and copy with `non_blocking=True`",
     "staged": "pin the loader's memory (`pin_memory=True`): only then is `non_blocking` true",
+    "idle": "it comes directly behind another wait, so that the GPU had nothing to do: see that one",
     "nonzero": "the result's size depends on values: keep the shape (`torch.where`, a factor, `ignore_index`)",
     "unique": "the result's size depends on values: do it once outside the step, or keep the shape",
     "size": "the size is asked of the data: give it (`output_size`, `num_classes`, `minlength`, a range)",
@@ -65,10 +67,13 @@ _ADVICE = {
 }
 
 
+#: Kinds that are judged apart from what else waits on their line.
+_APART = ("batch", "staged", "idle")
+
 #: Who else may wait.
 _OTHERS = {
     "library": "an installed library",
-    "framework": "torch's optimizer or gradient scaler",
+    "framework": "torch itself (an optimizer, a gradient scaler, or one of its derivatives)",
     "unknown": "a backward pass whose forward is not known",
 }
 
@@ -137,7 +142,8 @@ class HostSyncInStep(Rule):
 
     ## Known limits
 
-    A step may wait `max-syncs` times (1); copies of a batch count as one wait together. What waits in one watched step only (built once, or behind `if step % n`), what an installed
+    A step may wait `max-syncs` times (1); copies of a batch count as one wait together. What waits in one watched step only (built once, or behind `if step % n`), a copy to
+    the GPU directly behind another wait, what an installed
     library waits for, and what torch's optimizers and `GradScaler` wait for, are notes. The rehearsal counts waits by a
     table of what each operator does on a GPU; it cannot know their length, extensions, NCCL or compiled regions, and leaves
     `torch.compile` out. The static half of this rule comes later.
@@ -160,7 +166,7 @@ class HostSyncInStep(Rule):
             return
         lines: dict[tuple[object, ...], list[Sync]] = {}
         for sync in measured.syncs:
-            place, apart = sync.forward or sync.site, sync.kind if sync.kind in ("batch", "staged") else ""
+            place, apart = sync.forward or sync.site, sync.kind if sync.kind in _APART else ""
             lines.setdefault((place and (place.path, place.row), sync.asker, apart), []).append(sync)
         counted = [syncs for syncs in lines.values() if _counts(syncs)]
         copied = any(
@@ -181,7 +187,7 @@ class HostSyncInStep(Rule):
 
 def _counts(syncs: Sequence[Sync]) -> bool:
     """Does the user's own code wait here, in every step?"""
-    return syncs[0].asker == "user" and syncs[0].kind != "staged" and _in_every_step(syncs)
+    return syncs[0].asker == "user" and syncs[0].kind not in ("staged", "idle") and _in_every_step(syncs)
 
 
 def _in_every_step(syncs: Sequence[Sync]) -> bool:
@@ -190,6 +196,8 @@ def _in_every_step(syncs: Sequence[Sync]) -> bool:
 
 def _a_step(syncs: Sequence[Sync]) -> int:
     """Waits a step, as the steps show on average."""
+    from statistics import mean  # 4 ms that every `mllint check` would pay
+
     return round(mean([float(sum(counts)) for counts in zip(*(sync.counts for sync in syncs), strict=True)]))
 
 

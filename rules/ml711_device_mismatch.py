@@ -114,7 +114,7 @@ class DeviceMismatch(Rule):
             severity = _severity(mixes[0], measured)
             if severity is not None:
                 yield ctx.observe(
-                    mixes[0].site,
+                    _place(mixes[0]),
                     *_messages(mixes[0]),
                     severity=severity,
                     why=_why(mixes[0], measured),
@@ -137,15 +137,25 @@ def _severity(mix: DeviceMix, measured: Syncs) -> Severity | None:
     return Severity.INFO
 
 
+def _place(mix: DeviceMix) -> Site | None:
+    """Where it has to be put right: a tensor that a module keeps where it is made, anything else where it is used."""
+    return mix.host_site or mix.site if mix.host_kind == "attribute" else mix.site
+
+
 def _messages(mix: DeviceMix) -> tuple[str, ...]:
     if mix.called == "numpy":
         return ("`numpy()` of a tensor on the GPU raises an error",)
     host = mix.on_host[0] if mix.on_host else "a tensor"
     there = mix.on_device[0] if mix.on_device else "a tensor"
-    named = f"`{mix.host_name}` {host}" if mix.host_kind == "attribute" else host
+    if mix.host_kind == "attribute":
+        return (
+            f"`{mix.host_name}` ({host}) stays on the CPU, where `{mix.operator}` gets it beside {there} of the GPU",
+            f"`{mix.host_name}` stays on the CPU, and `{mix.operator}` gets it beside a tensor of the GPU",
+            f"`{mix.host_name}` stays on the CPU when its module moves",
+        )
     return (
-        f"`{mix.operator}` gets {named} on the CPU and {there} on the GPU",
-        f"`{mix.operator}` gets {named} on the CPU beside a tensor on the GPU",
+        f"`{mix.operator}` gets {host} on the CPU and {there} on the GPU",
+        f"`{mix.operator}` gets {host} on the CPU beside a tensor on the GPU",
         f"`{mix.operator}` gets tensors of the CPU and of the GPU",
     )
 
@@ -160,9 +170,9 @@ def _why(mix: DeviceMix, measured: Syncs) -> str:
 
 
 def _related(mixes: Sequence[DeviceMix]) -> Iterator[tuple[Site | None, str]]:
-    first = mixes[0]
-    if first.host_site is not None and first.host_site != first.site:
+    first, place = mixes[0], _place(mixes[0])
+    if first.host_site is not None and first.host_site != place:
         yield first.host_site, "the CPU tensor is made here"
-    for mix in mixes[1:4]:
-        if mix.site != first.site:
-            yield mix.site, "it is used here too"
+    for mix in mixes[:4]:
+        if mix.site != place:
+            yield mix.site, "it meets a tensor of the GPU here"

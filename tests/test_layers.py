@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ MODULES = sorted(path for folder in ("mllint", "rules") for path in (ROOT / fold
 
 #: From the ground up: a module may import its own floor and those below, never above.
 FLOORS = [
-    {"mllint", "mllint.diagnostic", "mllint.lazy"},
+    {"mllint", "mllint.diagnostic", "mllint.lazy", "mllint.record"},
     {
         "mllint.settings",
         "mllint.settings_meanings",
@@ -33,6 +35,7 @@ FLOORS = [
 #: Pure: no file, no printing, no clock, no environment.
 PURE = [
     "mllint.diagnostic",
+    "mllint.record",
     "mllint.rule",
     "mllint.settings",
     "mllint.settings_meanings",
@@ -140,6 +143,24 @@ def test_rules_load_without_the_probe(path: Path) -> None:
     tree = ast.parse(path.read_text("utf-8"))
     at_once = [node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)]
     assert not [name for name in at_once if name.startswith("mllint.probe")], f"{dotted(path)} loads the probe at once"
+
+
+def test_loading_the_rules_costs_little() -> None:
+    """What `test_rules_load_without_the_probe` cannot see: what rules load by way of others, and heavy standard modules."""
+    code = "import sys, mllint.cli.check; from mllint.checking.packs import builtin_rules; builtin_rules(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    heavy = {
+        "statistics",
+        "difflib",
+        "decimal",
+        "multiprocessing",
+        "concurrent",
+        "pickle",
+        "tomllib",
+        "libcst",
+        "torch",
+    }
+    assert not [name for name in loaded if name.startswith("mllint.probe") or name in heavy]
 
 
 @pytest.mark.parametrize("path", MODULES, ids=dotted)

@@ -67,6 +67,7 @@ def test_what_the_user_allows_is_a_note() -> None:
         sync(9, 3, 3, asker="library"),
         sync(9, 3, 3, asker="unknown"),
         sync(9, 2, 2, kind="staged", called="to"),
+        sync(9, 2, 2, kind="idle", called="to"),
     ],
 )
 def test_what_does_not_count(harmless: Sync) -> None:
@@ -121,8 +122,10 @@ def test_mismatches_by_what_is_known(told: dict[str, Any], placed: tuple[str, ..
 
 def test_one_tensor_is_one_finding() -> None:
     made = {"host_kind": "attribute", "host_name": "mask", "host_asker": "user"}
-    found = judged(Syncs("rehearse", 2, mixes=(mix(**made), mix(**made, site=Site("model.py", 9)))))
-    assert [row for _, _, row, _ in found] == [4]
+    used = (mix(**made), mix(**made, site=Site("model.py", 9)))
+    assert [row for _, _, row, _ in judged(Syncs("rehearse", 2, mixes=used))] == [4]
+    kept = tuple(replace(each, host_site=Site("model.py", 2)) for each in used)
+    assert [row for _, _, row, _ in judged(Syncs("rehearse", 2, mixes=kept))] == [2]  # where it is made
 
 
 def test_a_measurement_survives_the_disk() -> None:
@@ -234,7 +237,7 @@ def test_a_backward_that_waits_alone_is_counted_in_both_steps() -> None:
     made = Where(Site("model.py", 3), (), "library")
     first = Wait("item", "item", "item", at, node="ProdBackward0")
     found = _syncs([[first, first], [replace(first, forward=made)] * 2])
-    assert [(each.counts, each.asker, each.forward) for each in found] == [((2, 2), "library", made.site)]
+    assert [(each.counts, each.asker, each.forward) for each in found] == [((2, 2), "framework", made.site)]
 
 
 # ---- ML707: the time of a GPU, from a profile as plain data

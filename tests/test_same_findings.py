@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import random
 import shutil
 from collections import Counter
@@ -17,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from mllint.checking import first, second
+from mllint.checking.crew import Crew
 from mllint.cli import main
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -73,6 +75,7 @@ def test_pools_change_nothing(method: str, project: Path, monkeypatch: pytest.Mo
     everything = findings("--no-cache", "--jobs", "1")
     monkeypatch.setattr(first, "POOL_BYTES", 0)
     monkeypatch.setattr(second, "POOL_BYTES", 0)
+    monkeypatch.setattr(second, "KEPT_BYTES", 0)  # no crew
     monkeypatch.setenv("MLLINT_START_METHOD", method)
     asked = Counter[bool]()
     in_workers = second._in_workers
@@ -85,9 +88,56 @@ def test_pools_change_nothing(method: str, project: Path, monkeypatch: pytest.Mo
     assert findings("--jobs", "2") == findings("--no-cache", "--jobs", "1")
 
 
-def test_what_workers_ask_about_the_project_is_kept(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a crew is forked")
+@pytest.mark.parametrize("size", ["2", "3"])
+def test_a_crew_changes_nothing(size: str, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both looks in processes that keep their trees, then a run on their cache, then after a change."""
+    everything = findings("--no-cache", "--jobs", "1")
+    monkeypatch.setattr(second, "CREW_BYTES", 1)
+    monkeypatch.setenv("MLLINT_START_METHOD", "fork")
+    crews = Counter[int]()
+    begun = Crew.__init__
+    monkeypatch.setattr(Crew, "__init__", lambda crew, size, *more: crews.update([size]) or begun(crew, size, *more))
+    assert findings("--jobs", size) == everything
+    assert crews == {int(size): 1}
+    assert findings("--jobs", size) == everything
+    for path in sorted(project.rglob("*.py"))[::3]:
+        path.write_text(path.read_text() + "\n")
+    assert findings("--jobs", size) == findings("--no-cache", "--jobs", "1")
+    assert crews == {int(size): 2}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="a crew is forked")
+@pytest.mark.parametrize("step", ["look", "resume"])
+def test_what_a_dead_member_has_not_told_is_done_again(
+    step: str, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    everything = findings("--no-cache", "--jobs", "1")
+    monkeypatch.setattr(second, "CREW_BYTES", 1)
+    here, deaths = os.getpid(), Counter[bool]()
+    name = {"look": "examine", "resume": "_placed"}[step]
+    real = getattr(second, name)
+
+    def die(*about: Any) -> Any:
+        if os.getpid() == here or multiprocessing.parent_process() is not None:
+            return real(*about)
+        os._exit(1)
+
+    monkeypatch.setattr(second, name, die)
+    lost = second._in_workers if step == "resume" else first.Pool.map
+    where = (second, "_in_workers") if step == "resume" else (first.Pool, "map")
+    monkeypatch.setattr(*where, lambda *about: deaths.update([True]) or lost(*about))
+    monkeypatch.setenv("MLLINT_START_METHOD", "fork")
+    for _ in range(5):  # until the other one has taken a piece
+        assert findings("--no-cache", "--jobs", "2") == everything
+    assert deaths[True]
+
+
+@pytest.mark.parametrize("crew", [True, False], ids=["crew", "pool"])
+def test_what_workers_ask_about_the_project_is_kept(crew: bool, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The answers that `_scan` found in a forked worker are those that one process would have found."""
     kept = []
+    monkeypatch.setattr(second, "CREW_BYTES", 1 if crew else 1_000_000)
     for jobs in ("1", "2"):
         monkeypatch.setattr(first, "POOL_BYTES", 0)
         monkeypatch.setattr(second, "POOL_BYTES", 0)

@@ -10,13 +10,14 @@ import ast
 import symtable
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mllint.analysis.imports import aliases, imported
 from mllint.analysis.names import dotted_name, parameter_names
 from mllint.analysis.syntax import Syntax
 from mllint.analysis.writes import Binding, Write, bindings, writes
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from posixpath import dirname, join, normpath
 from typing import NoReturn
 
@@ -16,6 +16,7 @@ from mllint.analysis.syntax import Syntax
 from mllint.analysis.words import Words, is_private_word, is_test, words_of
 from mllint.analysis.writes import Write
 from mllint.reading.source import Source
+from mllint.record import dataclass
 from mllint.rule import Triggers
 
 #: How many re-exports and aliases a name is followed through.

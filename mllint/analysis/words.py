@@ -6,10 +6,10 @@ May not: read files, or know a project.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mllint.analysis.composed import composed_names
 from mllint.analysis.index import FileIndex
+from mllint.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 from mllint.analysis.names import dotted_name, parameter_names
 from mllint.analysis.syntax import Syntax, inside
+from mllint.record import dataclass
 
 WriteKind = Literal["rebind", "attribute", "item", "call"]
 

@@ -113,6 +113,7 @@ def targets_in(path: Path) -> list[str]:
 def findings_of_target(case: RuleCase, path: Path, name: str) -> list[Diagnostic]:
     """What a user would be told about a target, in every default check and those that feed the rule."""
     trace = trace_of(path, name, _on_request(case))
+    hold(not trace.unrestored, f"{path}:{name}: not as it was before the probe: {trace.unrestored}")
     return findings_in(trace, runtime_rules(case.known), {_shown(path): read_fixture(path, _shown(path))})
 
 

@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
 from mllint import __version__
 from mllint.diagnostic import Diagnostic, Edit, Fix, Place, Related, Safety, Severity
+from mllint.record import dataclass
 
 #: The folder that caches are kept in, below the configuration root or the current folder.
 CACHE_FOLDER = ".mllint_cache"
@@ -95,16 +96,19 @@ def cache_key(folders: Sequence[Path], circumstances: str) -> str:
 
     digest = sha256(f"{__version__} {sys.version_info[:3]} {circumstances}".encode("utf-8", "surrogateescape"))
     for folder in folders:
-        for path in sorted(_python_files(str(folder))):
-            status = os.stat(path)
+        for path, status in sorted(_python_files(str(folder))):
             digest.update(f"{path} {status.st_mtime_ns} {status.st_size};".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()[:20]
 
 
-def _python_files(folder: str) -> Iterator[str]:
-    """Every Python file below a folder: 0.6 ms, where ``Path.rglob`` takes 1.6."""
-    for place, _, names in os.walk(folder):
-        yield from (os.path.join(place, name) for name in names if name.endswith(".py"))
+def _python_files(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Every Python file below a folder; compiled ones, which are as many, are not listed (half of the time)."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".py"):
+                yield entry.path, entry.stat()
+            elif entry.name != "__pycache__" and entry.is_dir(follow_symlinks=False):
+                yield from _python_files(entry.path)
 
 
 def project_digest(stamps: Mapping[str, Stamp | None]) -> str:

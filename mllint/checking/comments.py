@@ -9,9 +9,10 @@ import token
 import tokenize
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, get_args
 
 from mllint.checking.comments import Comment
 from mllint.diagnostic import Edit
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 Form = Literal["ignore", "ignore-file", "disable", "enable", "noqa", "bad"]
 

@@ -7,11 +7,12 @@ entries in the result, never exceptions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, cast
 
 from mllint.analysis.index import FileIndex
 from mllint.analysis.project import Project, Unasked
+from mllint.analysis.syntax import Syntax
 from mllint.analysis.words import Words
 from mllint.checking.fix import in_comment_way
 from mllint.checking.look import Look, run_rules
@@ -20,13 +21,15 @@ from mllint.checking.ruleset import RuleSet
 from mllint.checking.suppress import apply as apply_suppressions
 from mllint.diagnostic import Diagnostic, Severity
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
     """What a file alone gives. ``report`` is final unless there are codes in ``asking``, or one in ``waiting``
     turns out to be reached from other files; then `answer` adds to ``found`` what they find with the project.
-    ``woken``, ``for_project``, ``words`` and ``index`` are for that project, the index packed (see facts.py) where another process made it.
+    ``woken``, ``for_project``, ``words`` and ``index`` are for that project, the index packed (see facts.py) where another
+    process made it. ``source`` and ``syntax`` are kept for a second look in the same process.
     """
 
     report: Report
@@ -37,6 +40,8 @@ class Survey:
     index: FileIndex | str | None = None
     woken: tuple[str, ...] = ()
     for_project: Mapping[str, Any] = field(default_factory=dict)
+    source: Source | None = None
+    syntax: Syntax | None = None
 
 
 #: What rules are given in the first look: the first question ends it for them.
@@ -73,6 +78,8 @@ def survey(source: Source, rules: RuleSet, absolute: str, *, ignore_noqa: bool =
         look.index if source.kind == "python" and not alone else None,
         tuple(rule.meta.code for rule in woken),
         look.for_project if not alone else {},
+        source,
+        look.syntax,
     )
 
 
@@ -83,7 +90,7 @@ def answer(
     reached = rules.reached(first.waiting, project, absolute)
     if not first.asking and not reached:
         return first.report
-    look = Look(source, rules, project, absolute)
+    look = Look(source, rules, project, absolute, syntax=first.syntax)
     run_rules(look, [*(rule for rule in rules.active if rule.meta.code in first.asking), *reached])
     return finish(source, rules, [*first.found, *look.diagnostics()], ignore_noqa=ignore_noqa)
 

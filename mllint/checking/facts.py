@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mllint.analysis.index import Definition, FileIndex
+from mllint.analysis.words import Words
 from mllint.analysis.writes import Binding, Write
 from mllint.checking.cache import Stamp, write_cache
 
@@ -46,10 +47,11 @@ class Facts:
         self._row(path, now)[key] = value
         self.changed = True
 
-    def later(self, path: str, now: Stamp | None, key: str, index: FileIndex | str | None) -> None:
-        """Remember an index, packed only if the facts are written; where nothing is kept it is not held twice."""
+    def later(self, path: str, now: Stamp | None, key: str, value: FileIndex | str | Words | None) -> None:
+        """Remember an index or words, made plain only if the facts are written; where nothing is kept it is not held
+        twice."""
         if self.path:
-            self.put(path, now, key, index)
+            self.put(path, now, key, value)
 
     def _row(self, path: str, now: Stamp | None) -> Row:
         row = self.fresh.get(path)
@@ -86,6 +88,9 @@ def save_facts(facts: Facts, files: frozenset[str]) -> None:
 def _trimmed(row: Row) -> Row:
     if not isinstance(row.get("index", ""), str):
         row = {**row, "index": packed_index(row["index"])}
+    if isinstance(words := row.get("words"), Words):
+        plain = [sorted(part) for part in (words.private, words.imported, words.written, words.composed)]
+        row = {**row, "words": plain}
     return row if len(row) <= _MOST_ANSWERS else {**dict(list(row.items())[-_MOST_ANSWERS:]), "at": row["at"]}
 
 

@@ -7,23 +7,30 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mllint.analysis.index import FileIndex, SyntaxFault
 from mllint.checking.engine import Survey, survey
 from mllint.checking.facts import packed_index
 from mllint.checking.faults import syntax_error
 from mllint.checking.packs import NO_PACKS, Packs, known_rules
+from mllint.checking.pool import Pool, cores
 from mllint.checking.report import Report
 from mllint.checking.ruleset import RuleSet
 from mllint.checking.select import Selection
 from mllint.diagnostic import Problem
 from mllint.reading.files import Target, Unreadable, read
 from mllint.reading.source import DecodeFailure, Source, read_source
+from mllint.record import dataclass
+
+if TYPE_CHECKING:
+    from mllint.checking.crew import Crew
 
 #: Below this many bytes a pool costs more than it saves: some 20 ms.
 POOL_BYTES = 500_000
+#: Above this many bytes of all files no tree is kept for the second look: each takes some twenty times as much.
+KEPT_BYTES = 4_000_000
 _CHUNK_BYTES = 400_000
 
 Item = TypeVar("Item")
@@ -90,21 +97,34 @@ def _undecodable(target: Target, rules: RuleSet, failure: DecodeFailure) -> Repo
     return Report(target.path, found, source)
 
 
-def surveys(tasks: Sequence[Task], sizes: Mapping[str, int], rules: RuleSet, plan: Plan) -> Iterator[Result]:
+def surveys(
+    tasks: Sequence[Task],
+    sizes: Mapping[str, int],
+    rules: RuleSet,
+    plan: Plan,
+    crew: Crew[Result, Any] | None = None,
+) -> Iterator[Result]:
     """The first look at each file, as they come. ``sizes`` by absolute path."""
 
     def size(task: Task) -> int:
         return sizes[task.target.absolute]
 
-    if plan.jobs == 1 or len(tasks) < 2 or sum(map(size, tasks)) < POOL_BYTES:
-        for task in tasks:
-            yield examine(task, rules, plan)
-        return
-    from mllint.checking.pool import Pool, cores  # multiprocessing takes 6 ms that a run on one file saves
-
     jobs = plan.jobs or cores()
     pool: Pool[Task, Result] = Pool(jobs, _prepare, (plan,), _examine_chunk, plan.start_method)
-    yield from pool.map(list(chunks(tasks, size, jobs)), _lost)
+    weight = sum(map(size, tasks))
+    if crew is not None:
+        left = {task.target.absolute: task for task in tasks}
+        for result in crew.first():
+            del left[result.target.absolute]
+            yield result
+        if left:  # a process of the crew has died: each by itself
+            yield from pool.map([[task] for task in left.values()], _lost)
+    elif jobs == 1 or len(tasks) < 2 or weight < POOL_BYTES:
+        for task in tasks:
+            result = examine(task, rules, plan)
+            yield result if weight < KEPT_BYTES else _without_tree(result)
+    else:
+        yield from pool.map(list(chunks(tasks, size, jobs)), _lost)
 
 
 def _lost(task: Task) -> Result:
@@ -140,12 +160,18 @@ def _prepare(plan: Plan) -> None:
 def _examine_chunk(chunk: list[Task]) -> list[Result]:
     assert _worker is not None, "the pool's initializer has not run"
     rules, plan = _worker
-    return [_packed(examine(task, rules, plan)) for task in chunk]
+    return [packed(examine(task, rules, plan)) for task in chunk]
 
 
-def _packed(result: Result) -> Result:
+def packed(result: Result) -> Result:
     """A result for another process: most indexes are never asked for there, and text need not be rebuilt."""
     first = result.survey
-    if first is None or not isinstance(first.index, FileIndex):
+    if first is None:
         return result
-    return replace(result, survey=replace(first, index=packed_index(first.index)))
+    index = packed_index(first.index) if isinstance(first.index, FileIndex) else first.index
+    return replace(result, survey=replace(first, index=index, source=None, syntax=None))
+
+
+def _without_tree(result: Result) -> Result:
+    first = result.survey
+    return result if first is None else replace(result, survey=replace(first, source=None, syntax=None))

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Container, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mllint.analysis.index import SyntaxFault, parse
 from mllint.checking.comments import read_comments
 from mllint.checking.report import Report
 from mllint.diagnostic import Diagnostic, Edit, Fix, Safety
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 #: Overlapping fixes are applied in rounds. Every round that changes something leaves fewer findings, so this
 #: only bounds the time.

@@ -43,6 +43,7 @@ class Look:
     words: Words | None = None
     index: FileIndex | None = None
     for_project: dict[str, Any] = field(default_factory=dict)
+    syntax: Syntax | None = None
 
     def diagnostics(self) -> list[Diagnostic]:
         """All findings, but for those of rules that want to ask the project first."""
@@ -62,11 +63,11 @@ def _run(look: Look, woken: list[Rule]) -> None:
     if source.kind not in ("python", "notebook"):
         _check_script(look, [rule for rule in woken if rules.reads_kind(rule, source.kind)])
         return
-    tree = parse(source)
+    tree = look.syntax or parse(source)
     if isinstance(tree, SyntaxFault):
         look.own += syntax_error(source, rules, tree)
     elif woken:
-        syntax = Syntax(tree)
+        syntax = look.syntax = tree if isinstance(tree, Syntax) else Syntax(tree)
         known = look.project.index(look.absolute) if type(look.project) is Project else None
         index = known or build_index(syntax, look.absolute or source.path)
         if look.project is not None and known is None:  # the first look of two

@@ -15,7 +15,7 @@ from mllint.analysis.syntax import Syntax
 from mllint.analysis.triggers import Gate
 from mllint.analysis.words import Words, is_private_word, private_words, words_of
 from mllint.checking.cache import Stamp
-from mllint.checking.facts import UNKNOWN, Facts, index_of
+from mllint.checking.facts import Facts, index_of
 from mllint.reading.files import Unreadable, read, stamp
 from mllint.reading.source import DecodeFailure, Kind, Source, read_source
 from mllint.rule import Triggers
@@ -101,7 +101,7 @@ class Opened:
     def load_words(self, path: str) -> Words:
         if path not in self._words:
             known = self.facts.get(path, self.now(path), "words")
-            if known is not UNKNOWN and isinstance(known, list) and len(known) == 4:
+            if isinstance(known, list) and len(known) == 4:
                 self._words[path] = Words(*(frozenset(words) for words in known))
             else:
                 index = self.load_index(path)
@@ -117,6 +117,11 @@ class Opened:
             self._indexes[path] = index
         self.facts.later(path, self.now(path), "index", index)
 
+    def learn_syntax(self, path: str, syntax: Syntax | None) -> None:
+        """Keep the tree of a file that somebody has read anyway, while there are not too many."""
+        if syntax is not None and len(self._syntaxes) < _MOST_TREES:
+            self._syntaxes[path] = syntax
+
     def learn_gates(self, path: str, gates: Mapping[Triggers, bool]) -> None:
         """Remember which triggers a file passes: to ask `containing` would read every file once more."""
         for triggers, passes in gates.items():
@@ -125,8 +130,7 @@ class Opened:
     def learn(self, path: str, words: Words) -> None:
         """Remember the words of a file that somebody has read anyway."""
         self._words[path] = words
-        plain = [sorted(part) for part in (words.private, words.imported, words.written, words.composed)]
-        self.facts.put(path, self.now(path), "words", plain)
+        self.facts.later(path, self.now(path), "words", words)
 
     def containing(self, triggers: Triggers) -> tuple[str, ...]:
         key = f"has {triggers}"
@@ -161,6 +165,8 @@ class Opened:
 
     def adopt(self, key: str, passing: tuple[str, ...]) -> None:
         """Take an answer that `_scan` found in another process."""
+        if key in self.passing:
+            return
         self.passing[key] = passing
         found = frozenset(passing)
         for path in self.files:

@@ -14,13 +14,13 @@ import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 
 from mllint.checking.rule_faults import foreign_fault, rule_fault
 from mllint.checking.withheld import withheld_rules
+from mllint.record import dataclass
 from mllint.rule import Rule
 
 #: The virtual package of the built-in rules.

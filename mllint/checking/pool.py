@@ -5,15 +5,15 @@ May not: know what a chunk is. The caller hands over plain data and a function t
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import Thread
 from typing import Any, Generic, TypeVar
+
+from mllint.checking.interrupts import end_without_a_word, interrupts_held
+from mllint.record import dataclass
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
@@ -39,6 +39,7 @@ class Pool(Generic[Item, Done]):
 
     def _round(self, chunks: Sequence[list[Item]], jobs: int) -> Generator[Done, None, list[list[Item]]]:
         """Yield the results of chunks; return the chunks that a dying worker left undone."""
+        import multiprocessing  # with the next two 13 ms, which only large runs need
         from concurrent.futures import ProcessPoolExecutor, as_completed
         from concurrent.futures.process import BrokenProcessPool
 
@@ -50,7 +51,7 @@ class Pool(Generic[Item, Done]):
         try:
             futures = {}
             try:
-                with _interrupts_held(), _in_safe_folder():
+                with interrupts_held(), _in_safe_folder():
                     for chunk in chunks:
                         futures[pool.submit(self.work, chunk)] = chunk
             except BrokenProcessPool:
@@ -70,14 +71,14 @@ class Pool(Generic[Item, Done]):
 def _begin(folder: str, prepare: Callable[..., None], arguments: tuple[Any, ...]) -> None:
     """Start of a worker: it ends without a word on Ctrl-C, and with the process that it works for, even a killed one."""
     os.chdir(folder)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # see `_interrupts_held`
+    end_without_a_word()
     Thread(target=_end_with_parent, daemon=True).start()
     prepare(*arguments)
 
 
 def _end_with_parent() -> None:
+    import multiprocessing
+
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -94,19 +95,6 @@ def _in_safe_folder() -> Iterator[None]:
         yield
     finally:
         os.chdir(before)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Ctrl-C waits meanwhile, and waits in each worker started here until it can end without a word."""
-    if sys.platform == "win32":
-        yield
-        return
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def default_start_method() -> str:

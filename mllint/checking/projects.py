@@ -6,17 +6,19 @@ May not: decide what a project is (reading/config.py does) or what its files say
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 from mllint.analysis.index import FileIndex
 from mllint.analysis.project import Project
+from mllint.analysis.syntax import Syntax
 from mllint.analysis.words import Words
 from mllint.checking.cache import Stamp, project_digest
 from mllint.checking.facts import Facts, save_facts
 from mllint.checking.opened import Opened
 from mllint.reading.config import Finder
 from mllint.reading.files import ProjectListing, Target, list_project
+from mllint.record import dataclass
 from mllint.rule import Triggers
 from mllint.settings import Settings
 
@@ -27,12 +29,13 @@ Answers: TypeAlias = "dict[tuple[str, str], tuple[str, ...]]"
 @dataclass(frozen=True, slots=True)
 class Learnt:
     """What a look at one file tells the project: its words, its index (packed or not), which triggers it passes, what
-    analyses left for it."""
+    analyses left for it, and its tree where that is kept."""
 
     words: Words
     index: FileIndex | str
     gates: Mapping[Triggers, bool]
     left: Mapping[str, object]
+    syntax: Syntax | None = None
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ class ProjectStore:
             opened.learn(target.absolute, learnt.words)
             opened.learn_index(target.absolute, learnt.index)
             opened.learn_gates(target.absolute, learnt.gates)
+            opened.learn_syntax(target.absolute, learnt.syntax)
             opened.project.leave(target.absolute, learnt.left)
 
     def save(self) -> None:

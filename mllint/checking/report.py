@@ -5,10 +5,9 @@ May not: do anything; plain data between the engine and what comes after it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mllint.diagnostic import Diagnostic
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ May not: read files or run rules. Selectors in, codes out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mllint.checking.options import ChosenOptions, chosen_options
 from mllint.diagnostic import Severity
 from mllint.reading.ignore import pattern_fault, pattern_hits
+from mllint.record import dataclass
 from mllint.rule import Meta, WithheldMeta
 from mllint.settings import ConfigError, Layer, Settings, origin
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from mllint.cli.completion import complete_formats, complete_paths, complete_selectors
+from mllint.record import dataclass
 from mllint.settings import OUTPUT_FORMATS, ConfigError, Flags, PerFile
 
 

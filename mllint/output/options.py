@@ -6,11 +6,12 @@ May not: read settings, the environment or the terminal; the command line fills 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from mllint.diagnostic import Diagnostic, Safety
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 if TYPE_CHECKING:
     from mllint.authoring.explain import RulePage

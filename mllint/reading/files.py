@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 
 from mllint.diagnostic import Problem
@@ -18,6 +18,7 @@ from mllint.reading.content import Unreadable, WriteFailed, first_bytes, read, r
 from mllint.reading.ignore import IgnoreFile, Ignores, exclusion, ignore_file
 from mllint.reading.kinds import kind_of
 from mllint.reading.source import Kind
+from mllint.record import dataclass
 from mllint.settings import Settings
 
 __all__ = [

@@ -10,11 +10,11 @@ import fnmatch
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from posixpath import normpath
 from typing import TYPE_CHECKING
 
+from mllint.record import dataclass
 from mllint.settings import ConfigError, Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ so one reader of commands or kernels serves them all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from mllint.record import dataclass
 
 #: Stands in the text for a part that is not known statically (an f-string field, say).
 HOLE = "\N{OBJECT REPLACEMENT CHARACTER}"

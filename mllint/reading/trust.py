@@ -7,8 +7,9 @@ found beside the checked code names are withheld, unless the user lets them run.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from mllint.record import dataclass
 from mllint.settings import ConfigError, Settings, origin
 
 

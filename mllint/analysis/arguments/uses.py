@@ -101,6 +101,8 @@ class Uses:
             holders[child] = statement
         while pending:
             node = pending.pop()
+            if type(node) is ast.Constant:
+                continue
             if isinstance(node, ast.Name):
                 self._names.setdefault(node.id, []).append((node, statement))
                 if not isinstance(node.ctx, ast.Load):

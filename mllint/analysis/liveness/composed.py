@@ -6,11 +6,11 @@ May not: parse, or read a text: which parts of names a file puts together is kno
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import cast
 
 from mllint.analysis.composed import REACHES_ALL
 from mllint.analysis.project import Project
+from mllint.record import dataclass
 
 _KEY = "liveness composed"
 

@@ -184,7 +184,7 @@ def _sets_own(method: ast.FunctionDef, attribute: str) -> int:
 
 def _is_called_on(found: Found, method: str, project: Project) -> bool:
     """Does a function of the project, no test, call this method of the object?"""
-    for path in sorted(project.matching(rf"\b{found.name}\s*\.\s*{method}\s*\(")):
+    for path in sorted(project.matching(rf"{found.name}(?<=\b{found.name})\s*\.\s*{method}\s*\(")):
         syntax, site = project.syntax(path), site_of(path, project)
         if syntax is None or site is None or project.is_test(path):
             continue

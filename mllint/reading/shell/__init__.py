@@ -6,10 +6,10 @@ May not: judge a command, or know which rule asks. Text in, commands with places
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mllint.reading.located import HOLE, Located
 from mllint.reading.source import Source
+from mllint.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

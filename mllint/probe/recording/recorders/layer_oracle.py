@@ -125,7 +125,7 @@ def _layer_entry(run: Run, call: LayerCall, count: int, before: list[Checked]) -
         forward_site(kind),
         run.made.of(call.module),
         cut=cuts[0].site if cuts else None,
-        cut_by=(cuts[0].name + (" under no_grad" if cuts[0].no_grad else "")) if cuts else "",
+        cut_by=("no_grad" if cuts[0].no_grad else cuts[0].name) if cuts else "",
         functions=functions,
     )
 

@@ -16,6 +16,7 @@ from mllint.probe.recording.rehearsal.events import Log, Mix, Wait
 from mllint.probe.recording.rehearsal.placement import Placement, place_batches, place_target
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
+from mllint.probe.site import Site
 
 #: Steps to watch: what is only in one of them is done once, or at an interval.
 STEPS = 2
@@ -98,6 +99,7 @@ def _written_for_the_cpu(logs: Iterable[Log]) -> bool:
 def _syncs(steps: Sequence[Sequence[Wait]]) -> tuple[Sync, ...]:
     """The waits of the steps by line, function and node, with their count in each step."""
     steps = _with_forward(steps)
+    forwards = {(wait.where.site, wait.where.asker) for waits in steps for wait in waits if not wait.node}
     counts = [Counter(_told(wait) for wait in waits) for waits in steps]
     first: dict[tuple[Hashable, ...], Wait] = {}
     for waits in steps:
@@ -110,7 +112,7 @@ def _syncs(steps: Sequence[Sequence[Wait]]) -> tuple[Sync, ...]:
             operator=wait.operator,
             site=wait.where.site,
             stack=(wait.forward or wait.where).stack,
-            asker=_asker(wait),
+            asker=_asker(wait, forwards),
             counts=tuple(count[told] for count in counts),
             node=wait.node,
             forward=wait.forward.site if wait.forward is not None else None,
@@ -133,16 +135,18 @@ def _with_forward(steps: Sequence[Sequence[Wait]]) -> Sequence[Sequence[Wait]]:
     return found
 
 
-def _asker(wait: Wait) -> str:
-    """Whose code asked; of a backward pass, who made the node."""
+def _asker(wait: Wait, forwards: set[tuple[Site | None, str]]) -> str:
+    """Whose code asked. Of a backward pass, who made the node, if the forward waits there too; else torch's own derivative
+    does something that the user's line does not show."""
     if wait.forward is not None:
-        return wait.forward.asker
+        asked = (wait.forward.site, wait.forward.asker) in forwards
+        return wait.forward.asker if asked else "framework"
     return "unknown" if wait.where.in_backward and wait.node else wait.where.asker
 
 
 def _told(wait: Wait) -> tuple[Hashable, ...]:
     forward = wait.forward.site if wait.forward is not None else None
-    return (wait.where.site, wait.kind, wait.called, wait.operator, _asker(wait), wait.node, forward)
+    return (wait.where.site, wait.kind, wait.called, wait.operator, wait.where.asker, wait.node, forward)
 
 
 def _mixes(found: Sequence[Mix]) -> tuple[DeviceMix, ...]:

@@ -51,7 +51,8 @@ class Call:
 
 class VirtualDevice:
     """One GPU that is not there. ``log`` collects events while it is set; ``trial`` ends the step at a batch on the host,
-    unless the step has moved a part of one (``batch_moved``): then it has forgotten the rest."""
+    unless the step has moved a part of one (``batch_moved``): then it has forgotten the rest. ``queued``: the device may have
+    work that nobody has waited for."""
 
     def __init__(self) -> None:
         self.table: SyncTable = table_for()
@@ -67,6 +68,7 @@ class VirtualDevice:
         self.silent = 0
         self.trial = False
         self.batch_moved = False
+        self.queued = True
         self.log: Log | None = None
         self.labelled: set[str] = set()
 
@@ -105,7 +107,7 @@ class VirtualDevice:
     def watched(self) -> Iterator[Log]:
         """Collect the events of a step."""
         before, self.log = self.log, Log()
-        self.exported = []
+        self.exported, self.queued = [], True
         try:
             yield self.log
         finally:
@@ -129,8 +131,11 @@ class VirtualDevice:
         where = at_work() if self.log is not None else None
         if where is not None and where.asker == "probe":
             return
+        if kind == "H2D" and not self.queued:
+            kind = "idle"
         if all_done:
             self.pending.clear()
+            self.queued = False
         if kind == "explicit":
             self.exported.clear()
         if self.log is None or where is None:

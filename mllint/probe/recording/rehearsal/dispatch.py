@@ -30,7 +30,8 @@ _WITHOUT_FUNCTION_MODES: Any = torch._C.DisableTorchFunction
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """What an operator's schema and the table say about it. ``fresh`` are the places of results with memory of their own,
-    ``view``: every result shares memory with an argument and nothing is written or compared."""
+    ``view``: every result shares memory with an argument and nothing is written or compared; ``works``: the device has work of it
+    that nobody waits for."""
 
     name: str
     overload: str
@@ -41,6 +42,7 @@ class _Plan:
     kind: str
     condition: Callable[[VirtualDevice, Operation], None] | None
     compared: bool
+    works: bool
 
 
 class Dispatch(TorchDispatchMode):
@@ -78,6 +80,7 @@ class Dispatch(TorchDispatchMode):
             elif plan.compared and False in on:
                 self._compare(plan, tensors, on)
         result = _computed(func, args, kwargs)
+        device.queued |= on_device and plan.works
         if plan.fresh:
             self._tag(plan, result, tensors, on_device or (not tensors and self._made_by_torch()))
         return result
@@ -100,6 +103,7 @@ class Dispatch(TorchDispatchMode):
             kind=entry.kind if entry else "",
             condition=OPERATOR_CONDITIONS[entry.when] if entry else None,
             compared=namespace == "aten" and name not in table.mixed,
+            works=bool(tensor_results),
         )
 
     def _compare(self, plan: _Plan, tensors: Sequence[torch.Tensor], on: Sequence[bool]) -> None:
