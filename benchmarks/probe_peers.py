@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib.metadata
+import importlib.util
 import json
 import multiprocessing
 import os
@@ -37,7 +38,6 @@ import torch
 from peer_checks import PEERS, NotApplicable
 
 from mllint.authoring import runtime
-from mllint.authoring.cases import read_fixture
 from mllint.checking.packs import builtin_rules
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,8 +112,7 @@ def mllint(load: Callable[[], Any], path: Path, name: str) -> list[str]:
     """Every default check, in this process; the syncs in rehearsal."""
     del load
     trace = runtime.trace_of(path, name)
-    shown = runtime._shown(path)
-    found = runtime.findings_in(trace, runtime.runtime_rules(builtin_rules()), {shown: read_fixture(path, shown)})
+    found = runtime.findings_in(trace, runtime.runtime_rules(builtin_rules()), {})
     return [f"{one.code} {one.begin.row} {one.message}" for one in found]
 
 
@@ -190,9 +189,16 @@ def mllint_probe_warm_up() -> dict[str, Any]:
 
 
 def _loader(path: Path, name: str) -> Callable[[], Any]:
+    """Builds the target anew, from a file that is run anew."""
+
     def load() -> Any:
         torch.manual_seed(0)
-        return getattr(runtime._loaded(path), name)()
+        spec = importlib.util.spec_from_file_location(f"compared_{path.parent.name}_{path.stem}", path)
+        assert spec is not None and spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module.__name__] = module
+        spec.loader.exec_module(module)
+        return getattr(module, name)()
 
     return load
 

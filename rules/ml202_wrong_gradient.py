@@ -134,8 +134,8 @@ class WrongGradient(Rule):
       warning where nothing says so.
     - Samplers without a derivative for one seed (gamma, Dirichlet), hooks on activations and torch's fake quantisation are
       never judged. Where float64 does not run, float32 sees errors from 5 % on.
-    - Static half: silent without a configuration root, and as soon as a file that calls `gradcheck` names the Function, or
-      something that uses it.
+    - Static half: silent without a configuration root, for a forward that returns its input as it is, and as soon as a
+      file that calls `gradcheck` names the Function, or something that uses it.
 
     ## References
 
@@ -156,12 +156,12 @@ class WrongGradient(Rule):
         if ctx.syntax is None or ctx.index is None or ctx.project is None or ctx.source.kind == "notebook":
             return
         from mllint.analysis.estimators import made_up_on_purpose
-        from mllint.analysis.gradchecks import functions_with_backward, is_checked
+        from mllint.analysis.gradchecks import functions_with_backward, hands_its_input_on, is_checked
 
         for node in functions_with_backward(ctx.syntax, ctx.index):
-            if made_up_on_purpose(node.name, ctx.code(node)) or ctx.project.is_test(ctx.absolute_path):
+            if made_up_on_purpose(node.name, ctx.code(node)) or hands_its_input_on(node):
                 continue
-            if not is_checked(node.name, ctx.absolute_path, ctx.project):
+            if not (ctx.project.is_test(path := ctx.absolute_path) or is_checked(node.name, path, ctx.project)):
                 start = ctx.span(node)[0]
                 at = ctx.source.data.index(node.name.encode(), start)
                 yield ctx.report(

@@ -132,8 +132,8 @@ def _severity(mix: DeviceMix, measured: Syncs) -> Severity | None:
         return Severity.INFO  # a library that many run on GPUs
     if "model" not in measured.placed or mix.host_kind == "batch":
         return Severity.ERROR
-    if mix.host_kind == "attribute" or (mix.host_kind == "made" and mix.in_module):
-        return Severity.WARNING
+    if mix.host_kind == "attribute" or (mix.host_kind == "made" and mix.in_module and not mix.asked):
+        return Severity.WARNING  # a tensor made where `x.device` said may be kept from before
     return Severity.INFO
 
 

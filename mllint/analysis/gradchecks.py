@@ -22,6 +22,9 @@ FUNCTION_ROOTS = frozenset(
     ["torch.autograd.Function", "torch.autograd.function.Function", "torch.autograd.function.InplaceFunction"]
 )
 
+#: Methods that give back the tensor as it is.
+_SAME = frozenset({"clone", "view_as", "view", "contiguous", "detach", "new_tensor"})
+
 _CHECKS = r"\bgrad(grad)?check\b"
 
 
@@ -42,6 +45,26 @@ def _is_backward(node: ast.stmt) -> bool:
         return False
     told = [each for each in node.body if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))]
     return bool(told) and not isinstance(told[0], (ast.Raise, ast.Pass))
+
+
+def hands_its_input_on(node: ast.ClassDef) -> bool:
+    """Does every return of the forward give a parameter as it is? Such a Function is there to change gradients."""
+    forward = next((each for each in node.body if isinstance(each, ast.FunctionDef) and each.name == "forward"), None)
+    if forward is None:
+        return False
+    given = {each.arg for each in (*forward.args.posonlyargs, *forward.args.args)}
+    if forward.args.vararg is not None:
+        given.add(forward.args.vararg.arg)
+    returned = [each.value for each in ast.walk(forward) if isinstance(each, ast.Return)]
+    return bool(returned) and all(_is_given(value, given) for value in returned)
+
+
+def _is_given(value: ast.expr | None, given: set[str]) -> bool:
+    if isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute) and value.func.attr in _SAME:
+        value = value.func.value
+    if isinstance(value, ast.Tuple):
+        return any(_is_given(each, given) for each in value.elts)
+    return isinstance(value, ast.Name) and value.id in given
 
 
 def is_checked(name: str, path: str, project: Project) -> bool:

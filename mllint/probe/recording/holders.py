@@ -44,8 +44,9 @@ class Holders:
         """Holder -> the operations of the autograd graphs that its tensors keep alive."""
         roots: dict[str, list[Any]] = {}
         for name, thing in self._things:
-            if isinstance(thing, torch.Tensor) and thing.grad_fn is not None:
-                roots.setdefault(_container(name), []).append(thing.grad_fn)
+            node = _made_by(thing) if isinstance(thing, torch.Tensor) else None
+            if node is not None:
+                roots.setdefault(_container(name), []).append(node)
         return {name: _operations(functions) for name, functions in roots.items()}
 
     def of(
@@ -111,6 +112,14 @@ def _is_bounded(thing: Any) -> bool:
         return True
     kind = type(thing)
     return hasattr(kind, "reset") and any(hasattr(kind, name) for name in _METRIC)
+
+
+def _made_by(tensor: torch.Tensor) -> Any:
+    """Its node in the graph. A view made under `no_grad` whose base was then changed in place refuses to tell."""
+    try:
+        return tensor.grad_fn
+    except RuntimeError:
+        return None
 
 
 def _operations(functions: list[Any]) -> int:

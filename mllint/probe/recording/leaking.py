@@ -34,10 +34,14 @@ class Subject:
     noise: float
     resizing: Changes
     resized: dict[Place, tuple[int, ...]]
+    stream: bytes
 
     def effects(self, changes: Changes, axis: Axis) -> list[Effect]:
-        """What changed inputs do to each output that has a dimension. Raises what the forward raises."""
+        """What changed inputs do to each output that has a dimension; nothing where the call then draws other random numbers
+        (rejection sampling takes as many as the values ask for). Raises what the forward raises."""
         other = self.replay.outputs(changes)
+        if self.replay.stream != self.stream:
+            return []
         return [
             effect(tensor, other[place], self.resized.get(place), axis)
             for place, tensor in self.base.items()
@@ -57,11 +61,12 @@ def opened(replay: Replay, inputs: tuple[Input, ...], dims: dict[Place, int], re
     if base.keys() != again.keys() or any(base[place].shape != again[place].shape for place in base):
         raise Skip("two calls of the model on the same batch give outputs of different shapes")
     noise = max((noise_between(base[place], again[place]) for place in base), default=0.0)
+    stream = replay.stream
     try:
         resized = {place: tuple(tensor.shape) for place, tensor in replay.outputs(resizing).items()} if resizing else {}
     except USER_ERRORS:  # a fixed number of samples or positions
         resized, resizing = {}, {}
-    return Subject(replay, inputs, dims, base, noise, resizing, resized)
+    return Subject(replay, inputs, dims, base, noise, resizing, resized, stream)
 
 
 def noise_between(first: torch.Tensor, second: torch.Tensor) -> float:

@@ -18,6 +18,7 @@ from mllint.probe.recording.nested import Place, replaced, tensors_in
 from mllint.probe.recording.outputs import USER_ERRORS, Call, measurable, set_modes
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
+from mllint.probe.recording.values import same_values
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Replay:
     seed: int = 0
     #: The machine precision of the coarsest floating-point type that any module gave in the last call.
     coarsest: float = 0.0
+    #: Where the random numbers of the CPU stood after the last call.
+    stream: bytes = b""
 
     def give(self, changes: Mapping[Place, torch.Tensor] | None = None) -> Any:
         """What the call returns with some of its tensors changed. Raises what the forward raises."""
@@ -42,7 +45,9 @@ class Replay:
         module = getattr(self.call.module, "_orig_mod", self.call.module)  # uncompiled: other shapes would recompile
         try:
             with self.run.seeded(self.seed):
-                return module(*arguments["args"], **arguments["kwargs"])
+                given = module(*arguments["args"], **arguments["kwargs"])
+                self.stream = bytes(torch.get_rng_state().untyped_storage())
+                return given
         finally:
             self.state.restore()
 
@@ -112,7 +117,7 @@ class _Remembered:
             module._buffers.update(buffers)
         with torch.no_grad():
             for buffer, values in self._values:
-                if not torch.equal(buffer, values):
+                if not same_values(buffer, values):
                     buffer.copy_(values)
 
 

@@ -5,11 +5,14 @@ May not: judge what is meant to mix samples, such as a router or minibatch stati
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 
 from mllint.probe.measured.batch_leak import BatchLeak, LeakingCall
 from mllint.probe.recording.axes import (
     Axis,
+    Effect,
     batch_dims,
     batch_size,
     effect,
@@ -87,10 +90,35 @@ def _worst(subject: Subject, size: int, gradient: float, suspect: int) -> tuple[
                 seen = subject.effects(change, axis)
             except USER_ERRORS:
                 continue
-            leak = max((one.leak for one in seen if one.leak is not None and one.axes == 1), default=0.0)
+            leak = _most(seen)
+            if leak > max(worst, LOOKED_INTO):
+                change, leak = _by_content(subject, change, axis, leak)
             if leak > worst:
                 worst, chosen, changes = leak, axis, change
     return worst, chosen, changes
+
+
+def _most(seen: Iterable[Effect]) -> float:
+    return max((one.leak for one in seen if one.leak is not None and one.axes == 1), default=0.0)
+
+
+def _by_content(subject: Subject, change: Changes, axis: Axis, leak: float) -> tuple[Changes, float]:
+    """The same change without masks and lengths, with its leak: a loss for each sample that is divided by the number of all
+    valid positions is as it should be. The whole change where there is nothing else in it."""
+    content = {one.place for one in subject.inputs if not one.masks and not _counts(one.tensor)}
+    kept = {place: tensor for place, tensor in change.items() if place in content}
+    if not kept or len(kept) == len(change):
+        return change, leak
+    try:
+        seen = subject.effects(kept, axis)
+    except USER_ERRORS:
+        return change, leak
+    return (kept, _most(seen)) if any(one.whole for one in seen) else (change, leak)
+
+
+def _counts(tensor: torch.Tensor) -> bool:
+    """Is it one whole number for each sample, such as a length?"""
+    return tensor.dim() == 1 and not tensor.is_floating_point()
 
 
 def _independent_along_dim_1(subject: Subject) -> bool:

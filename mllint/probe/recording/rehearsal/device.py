@@ -22,6 +22,8 @@ from mllint.probe.recording.rehearsal.tags import StorageMap
 CUDA = torch.device("cuda", 0)
 CPU = torch.device("cpu")
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
 #: Functions that make a tensor from no tensor.
 FACTORIES = frozenset(_device_constructors())
 
@@ -75,8 +77,12 @@ class VirtualDevice:
     # ---- where tensors are
 
     def has(self, tensor: Any) -> bool:
-        """Does this tensor lie on the device?"""
-        return isinstance(tensor, torch.Tensor) and tensor in self.on
+        """Does this tensor lie on the device? One made of others (a nested tensor, say) lies where they do."""
+        if not isinstance(tensor, torch.Tensor):
+            return False
+        if type(tensor) not in _PLAIN and hasattr(tensor, "__tensor_flatten__"):
+            return any(self.has(getattr(tensor, name)) for name in tensor.__tensor_flatten__()[0])
+        return tensor in self.on
 
     def put(self, tensor: torch.Tensor) -> None:
         """The tensor lies on the device from now on."""

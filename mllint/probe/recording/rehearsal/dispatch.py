@@ -16,9 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from mllint.probe.recording.rehearsal.conditions import OPERATOR_CONDITIONS, Operation
 from mllint.probe.recording.rehearsal.device import FACTORIES, VirtualDevice
 from mllint.probe.recording.rehearsal.events import HostTensor
-from mllint.probe.recording.rehearsal.tags import storage_key
+from mllint.probe.recording.rehearsal.tags import storage_key, tensors_in
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
+_NO_DISPATCH: Any = torch._C._disabled_torch_dispatch_impl
 #: How torch names a type that a kernel lacks.
 _TYPE_NAMES = {
     torch.float16: "'Half'", torch.bfloat16: "'BFloat16'", torch.int64: "'Long'", torch.int32: "'Int'",
@@ -48,13 +48,15 @@ class _Plan:
 class Dispatch(TorchDispatchMode):
     """Sees every operator that reaches the backends."""
 
+    supports_higher_order_operators = True  # flex_attention is one; it runs as it is
+
     def __init__(self, device: VirtualDevice) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.device = device
         self._plans: dict[Any, _Plan] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if types and any(kind not in _PLAIN for kind in types):
+        if types and any(map(_dispatches, types)):
             return NotImplemented  # a tensor class takes itself apart first; its parts come here
         if self.device.call is not None:  # function modes are off already
             return self._run(func, args, kwargs or {})
@@ -64,6 +66,8 @@ class Dispatch(TorchDispatchMode):
     def _run(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         device = self.device
         plan = self._plans.get(func)
+        if plan is None and not hasattr(func, "_schema"):
+            return self._composed(func, args, kwargs)
         if plan is None:
             plan = self._plans[func] = self._plan(func)
         if plan.view:
@@ -83,6 +87,14 @@ class Dispatch(TorchDispatchMode):
         device.queued |= on_device and plan.works
         if plan.fresh:
             self._tag(plan, result, tensors, on_device or (not tensors and self._made_by_torch()))
+        return result
+
+    def _composed(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """An operator made of Python code: its results lie where its arguments do."""
+        result = func(*args, **kwargs)
+        if any(self.device.has(each) for each in _tensors(args, kwargs)):
+            for tensor in tensors_in(result):
+                self.device.put(tensor)
         return result
 
     def _plan(self, func: Any) -> _Plan:
@@ -152,6 +164,11 @@ class Dispatch(TorchDispatchMode):
                     device.put(tensor)
                 elif told is not None and tensor not in device.on:
                     device.hosts.set(tensor, told)
+
+
+def _dispatches(kind: Any) -> bool:
+    """Does a tensor class take operators apart itself?"""
+    return getattr(kind, "__torch_dispatch__", _NO_DISPATCH) is not _NO_DISPATCH
 
 
 def _asks_for_host(kwargs: Mapping[str, Any]) -> bool:

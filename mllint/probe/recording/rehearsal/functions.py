@@ -17,7 +17,6 @@ from mllint.probe.recording.rehearsal.events import HostTensor, at_work
 from mllint.probe.recording.rehearsal.moves import means_device, move
 from mllint.probe.recording.rehearsal.tags import tensors_in
 
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
 #: What gives memory of the host, whatever the default device is.
 _FROM_HOST = frozenset({torch.from_numpy, torch.frombuffer})
 _Handler = Callable[[tuple[Any, ...], dict[str, Any]], Any]
@@ -35,7 +34,7 @@ class Functions(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if types and any(kind not in _PLAIN for kind in types) and torch._C._is_torch_function_enabled():
+        if types and any(map(_asks, types)) and torch._C._is_torch_function_enabled():
             return NotImplemented  # a tensor class of its own is asked first; it comes back without its class
         if func in self._special:
             handler = self._special[func]
@@ -217,6 +216,11 @@ def _function(name: str) -> Any:
     for part in name.split("."):
         found = getattr(found, part)
     return found
+
+
+def _asks(kind: Any) -> bool:
+    """Has a tensor class functions of its own?"""
+    return kind is not torch.Tensor and kind.__torch_function__ is not torch._C._disabled_torch_function_impl
 
 
 def _names(node: Any) -> set[str]:

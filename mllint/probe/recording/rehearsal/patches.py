@@ -74,6 +74,16 @@ def _tensors(device: VirtualDevice, put: _Put) -> None:
     put(torch.Tensor, "is_cuda", property(device.has))
     put(torch.Tensor, "is_cpu", property(lambda tensor: not device.has(tensor) and plain.__get__(tensor).type == "cpu"))
     put(torch.Tensor, "get_device", lambda tensor: 0 if device.has(tensor) else -1)
+    wrapper = torch.Tensor._make_wrapper_subclass
+
+    def make_wrapper(kind: Any, *args: Any, **kwargs: Any) -> Any:
+        """A tensor class that takes its device from its parts would ask for a real GPU, and torch ends the process."""
+        args = tuple(CPU if isinstance(each, torch.device) and each.type == "cuda" else each for each in args)
+        if means_device(kwargs.get("device")):
+            kwargs["device"] = CPU
+        return wrapper(kind, *args, **kwargs)
+
+    put(torch.Tensor, "_make_wrapper_subclass", staticmethod(make_wrapper))
     put(torch.Tensor, "record_stream", lambda tensor, stream: None)
     put(torch.Tensor, "pin_memory", pin_memory)
     put(torch.Tensor, "is_pinned", lambda tensor, *args, **kwargs: tensor in device.pinned)

@@ -6,7 +6,7 @@ a microsecond. May not: know operators, or what a tag is used for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -98,8 +98,8 @@ def tensors_in(thing: Any, depth: int = 4) -> Iterator[torch.Tensor]:
     elif depth and isinstance(thing, (list, tuple, set, frozenset)):
         for each in thing:
             yield from tensors_in(each, depth - 1)
-    elif depth and hasattr(thing, "items") and hasattr(thing, "keys"):
-        for _, each in thing.items():
+    elif depth and isinstance(thing, Mapping):
+        for each in thing.values():
             yield from tensors_in(each, depth - 1)
     elif depth and not isinstance(thing, (type, torch.nn.Module)) and hasattr(thing, "__dict__"):
         for each in vars(thing).values():
