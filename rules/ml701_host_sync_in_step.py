@@ -74,6 +74,7 @@ _APART = ("batch", "staged", "idle")
 _OTHERS = {
     "library": "an installed library",
     "framework": "torch itself (an optimizer, a gradient scaler, or one of its derivatives)",
+    "placed": "a part of the batch, which the rehearsal has put on the GPU and your loop may leave on the CPU,",
     "unknown": "a backward pass whose forward is not known",
 }
 

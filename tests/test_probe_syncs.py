@@ -185,6 +185,25 @@ def test_a_forgotten_part_of_the_batch_is_a_mismatch() -> None:
     assert [each.host_kind for each in measured.mixes] == ["batch"]
 
 
+def test_lengths_that_only_the_rehearsal_has_moved_do_not_count() -> None:
+    import torch
+
+    def loss(model: Any, batch: Any) -> Any:
+        lengths = batch[1].tolist()
+        return sum(model(batch[0])[number, :length].sum() for number, length in enumerate(lengths))
+
+    rows = [(torch.ones(2, 4), torch.tensor([3, 2]))] * 3
+    assert [(each.called, each.asker) for each in recorded(target(loss, batch=rows)).syncs] == [("tolist", "placed")]
+    there = [(torch.ones(2, 4), torch.tensor([3, 2]))] * 3
+
+    def moving(model: Any, batch: Any) -> Any:
+        return loss(model, [each.to("cuda") for each in batch])
+
+    assert ("tolist", "user") in [
+        (each.called, each.asker) for each in recorded(target(moving, moved=True, batch=there)).syncs
+    ]
+
+
 def test_waits_behind_an_interval_show_as_such() -> None:
     def entry() -> dict[str, Any]:
         import torch

@@ -16,9 +16,9 @@ class Sync:
     """One line at which the host waits. ``kind`` says for what (item, D2H, H2D, batch, staged, nonzero, unique, size,
     equal, linalg, explicit, release; batch, staged and idle are H2D too: of a batch, of pageable memory with
     ``non_blocking``, and directly behind another wait, when the device has nothing to do), ``called`` is the function as the user wrote it, ``operator`` the one below autograd, ``asker`` whose
-    code asked (user, library, framework, unknown), ``counts`` how often in each watched step.
+    code asked (user, library, framework, placed, unknown), ``counts`` how often in each watched step.
 
-    In a backward pass ``node`` is the autograd node and ``forward`` the line of its forward. ``stall`` is the time from
+    ``placed``: the user's code reads a part of the batch that only the rehearsal has put on the device. In a backward pass ``node`` is the autograd node and ``forward`` the line of its forward. ``stall`` is the time from
     entering to leaving the call, in seconds a step; None in a rehearsal.
     """
 

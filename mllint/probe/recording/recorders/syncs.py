@@ -69,7 +69,7 @@ def _logs(run: Run, device: VirtualDevice, placement: Placement) -> tuple[list[L
         failed = _watch(run, device, logs, trial=True)
     except BatchOnHost:
         before.restore()
-        place_batches(placement, run)
+        place_batches(placement, device, run)
         logs.clear()
         failed = _watch(run, device, logs, trial=False)
     return logs, failed

@@ -35,7 +35,7 @@ class Operation:
 
 
 def _any(device: VirtualDevice, call: Operation) -> None:
-    device.waits(call.kind, call.name)
+    device.waits(call.kind, call.name, of=call.tensors[0])
 
 
 def _first(device: VirtualDevice, call: Operation) -> None:
@@ -66,7 +66,7 @@ def _tensor_deviation(device: VirtualDevice, call: Operation) -> None:
 def _device_lengths(device: VirtualDevice, call: Operation) -> None:
     for lengths in (call.argument(2, "input_lengths"), call.argument(3, "target_lengths")):
         if device.has(lengths):
-            device.waits(call.kind, call.name)
+            device.waits(call.kind, call.name, of=lengths)
 
 
 def _index(device: VirtualDevice, call: Operation) -> None:
@@ -125,7 +125,7 @@ def transfer(
     elif no_wait and pinned:
         device.pending.set(target, at_work())
     else:
-        device.waits("D2H", operator)
+        device.waits("D2H", operator, of=source)
 
 
 #: What the names in a table's ``when`` mean for operators.

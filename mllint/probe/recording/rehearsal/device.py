@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -52,7 +52,8 @@ class Call:
 
 
 class VirtualDevice:
-    """One GPU that is not there. ``log`` collects events while it is set; ``trial`` ends the step at a batch on the host,
+    """One GPU that is not there. ``log`` collects events while it is set; ``placed`` are parts of batches that only
+    the rehearsal has put here; ``trial`` ends the step at a batch on the host,
     unless the step has moved a part of one (``batch_moved``): then it has forgotten the rest. ``queued``: the device may have
     work that nobody has waited for."""
 
@@ -63,6 +64,7 @@ class VirtualDevice:
         self.hosts: StorageMap[HostTensor] = StorageMap()
         self.names: StorageMap[str] = StorageMap()
         self.pending: StorageMap[Where] = StorageMap()
+        self.placed: StorageMap[bool] = StorageMap()
         self.exported: list[EarlyRead] = []
         self.notes: dict[str, None] = {}  # in order, each once
         self.default: torch.device | None = None
@@ -130,8 +132,10 @@ class VirtualDevice:
         finally:
             self.silent -= 1
 
-    def waits(self, kind: str, operator: str, called: str = "", *, all_done: bool = True) -> None:
-        """The host waits for the device. ``all_done``: until everything queued before is done."""
+    def waits(
+        self, kind: str, operator: str, called: str = "", *, of: torch.Tensor | None = None, all_done: bool = True
+    ) -> None:
+        """The host waits for the device. ``of`` is what it waits for; ``all_done``: until everything queued before is done."""
         if self.silent:
             return
         where = at_work() if self.log is not None else None
@@ -146,6 +150,8 @@ class VirtualDevice:
             self.exported.clear()
         if self.log is None or where is None:
             return
+        if of is not None and of in self.placed and of.dim() <= 1 and not of.is_floating_point():
+            where = replace(where, asker="placed")  # lengths, perhaps: many loops leave them on the host
         node: Any = torch._C._current_autograd_node()
         forward = node.metadata.get(_KEY) if node is not None else None
         name = "" if node is None else node.name()

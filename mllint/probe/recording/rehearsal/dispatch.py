@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mllint.probe.recording.rehearsal.conditions import OPERATOR_CONDITIONS, Operation
@@ -57,6 +58,8 @@ class Dispatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if types and any(map(_dispatches, types)):
+            if any(issubclass(kind, FakeTensor) for kind in types):
+                return func(*args, **(kwargs or {}))  # something of torch's own is being traced
             return NotImplemented  # a tensor class takes itself apart first; its parts come here
         if self.device.call is not None:  # function modes are off already
             return self._run(func, args, kwargs or {})
@@ -154,6 +157,8 @@ class Dispatch(TorchDispatchMode):
         if not on_device and told is None:
             return
         results = result if plan.results > 1 else (result,)
+        if plan.name == "clone" and device.placed.values and tensors[0] in device.placed:
+            device.placed.set(result, True)
         for place in plan.fresh:
             if place in plan.host_results:
                 continue

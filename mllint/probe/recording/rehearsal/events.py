@@ -23,8 +23,9 @@ _FRAMEWORK = tuple(_TORCH + part for part in ("optim" + os.sep, os.path.join("am
 _ENGINE = os.path.join(_TORCH, "autograd", "graph.py")
 _MODULE = os.path.join(_TORCH, "nn", "modules", "module.py")
 
-#: Whose code asked for it: the user's, an installed library's, torch's optimizers and scalers, or the probe itself.
-Asker = Literal["user", "library", "framework", "probe"]
+#: Whose code asked for it: the user's, an installed library's, torch's optimizers and scalers, or the probe itself; ``placed``: the
+#: user's, but perhaps only since the rehearsal has put a part of the batch on the device.
+Asker = Literal["user", "library", "framework", "probe", "placed"]
 
 
 @dataclass(frozen=True, slots=True)

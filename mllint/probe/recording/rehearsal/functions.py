@@ -73,7 +73,7 @@ class Functions(TorchFunctionMode):
         if entry is not None and waits_for_function(device, entry.when, args, kwargs):
             first = args[0]
             item = func is torch.Tensor.__format__ and first.dim() == 0
-            device.waits("item" if item else entry.kind, func.__name__, func.__name__)
+            device.waits("item" if item else entry.kind, func.__name__, func.__name__, of=first)
         if args and isinstance(args[0], torch.Tensor) and func not in self._silent:
             device.read_early(args[0], func.__name__)
         with device.quiet():

@@ -54,9 +54,12 @@ def place_target(placement: Placement, device: VirtualDevice, run: Run) -> None:
     placement.put("tensors that the target's functions hold", _held(run, modules))
 
 
-def place_batches(placement: Placement, run: Run) -> None:
+def place_batches(placement: Placement, device: VirtualDevice, run: Run) -> None:
     """Put every batch that was read on the device, as a loop does before it calls the step."""
-    placement.put("batches", tensors_in(run.read_so_far()))
+    found = list(tensors_in(run.read_so_far()))
+    placement.put("batches", found)
+    for tensor in found:
+        device.placed.set(tensor, True)
 
 
 def _remember(device: VirtualDevice, modules: list[nn.Module], batches: Any) -> None:
