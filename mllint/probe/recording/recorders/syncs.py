@@ -6,7 +6,7 @@ May not: judge how many waits are too many.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 
 from mllint.probe.measured.syncs import DeviceMix, EarlyCopyRead, Sync, Syncs
 from mllint.probe.recording import rehearsal
@@ -135,7 +135,7 @@ def _with_forward(steps: Sequence[Sequence[Wait]]) -> Sequence[Sequence[Wait]]:
     return found
 
 
-def _asker(wait: Wait, forwards: set[tuple[Site | None, str]]) -> str:
+def _asker(wait: Wait, forwards: Container[tuple[Site | None, str]]) -> str:
     """Whose code asked. Of a backward pass, who made the node, if the forward waits there too; else torch's own derivative
     does something that the user's line does not show."""
     if wait.forward is not None:

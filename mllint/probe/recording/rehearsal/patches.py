@@ -191,7 +191,8 @@ def _default_device(device: VirtualDevice, put: _Put) -> None:
     put(DeviceContext, "__exit__", leave)
 
     def default() -> torch.device:
-        inner = [mode.device for mode in _get_current_function_mode_stack() if isinstance(mode, DeviceContext)]
+        stack: list[Any] = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+        inner = [mode.device for mode in stack if isinstance(mode, DeviceContext)]
         return _indexed(inner[-1] if inner else device.default or CPU)
 
     put(torch, "get_default_device", default)
