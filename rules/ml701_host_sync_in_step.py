@@ -146,7 +146,7 @@ class HostSyncInStep(Rule):
     A step may wait `max-syncs` times (1); copies of a batch count as one wait together. What waits in one watched step only (built once, or behind `if step % n`), a copy to
     the GPU directly behind another wait, what an installed
     library waits for, and what torch's optimizers and `GradScaler` wait for, are notes. The rehearsal counts waits by a
-    table of what each operator does on a GPU; it cannot know their length, extensions, NCCL or compiled regions, and leaves
+    table of what each operator does on a GPU; it cannot know their length, extensions, NCCL, `flex_attention` or compiled regions, and leaves
     `torch.compile` out. The static half of this rule comes later.
     """
 

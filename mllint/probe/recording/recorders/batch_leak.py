@@ -23,7 +23,7 @@ from mllint.probe.recording.axes import (
 from mllint.probe.recording.blame import Changes
 from mllint.probe.recording.input_gradients import gradient_leak
 from mllint.probe.recording.leaking import LOOKED_INTO, Subject, culprit_of, opened
-from mllint.probe.recording.nested import tensors_in
+from mllint.probe.recording.nested import Place, tensors_in
 from mllint.probe.recording.outputs import USER_ERRORS, Call, model_calls
 from mllint.probe.recording.replay import replaying
 from mllint.probe.recording.run import Run
@@ -102,7 +102,9 @@ def _most(seen: Iterable[Effect]) -> float:
     return max((one.leak for one in seen if one.leak is not None and one.axes == 1), default=0.0)
 
 
-def _by_content(subject: Subject, change: Changes, axis: Axis, leak: float) -> tuple[Changes, float]:
+def _by_content(
+    subject: Subject, change: dict[Place, torch.Tensor], axis: Axis, leak: float
+) -> tuple[dict[Place, torch.Tensor], float]:
     """The same change without masks and lengths, with its leak: a loss for each sample that is divided by the number of all
     valid positions is as it should be. The whole change where there is nothing else in it."""
     content = {one.place for one in subject.inputs if not one.masks and not _counts(one.tensor)}

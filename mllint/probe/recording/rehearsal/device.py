@@ -51,6 +51,15 @@ class Call:
         return str(getattr(self.function, "__name__", self.function))
 
 
+def means_device(asked: Any) -> bool:
+    """Does what code gives as a device mean the GPU: ``"cuda"``, ``"cuda:0"``, ``torch.device("cuda")``, an index?"""
+    if isinstance(asked, torch.device):
+        return asked.type == "cuda"
+    if isinstance(asked, str):
+        return asked.startswith("cuda")
+    return isinstance(asked, int) and not isinstance(asked, bool)
+
+
 class VirtualDevice:
     """One GPU that is not there. ``log`` collects events while it is set; ``placed`` are parts of batches that only
     the rehearsal has put here; ``trial`` ends the step at a batch on the host,

@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mllint.probe.recording.rehearsal.conditions import OPERATOR_CONDITIONS, Operation
-from mllint.probe.recording.rehearsal.device import FACTORIES, VirtualDevice
+from mllint.probe.recording.rehearsal.device import CPU, FACTORIES, VirtualDevice, means_device
 from mllint.probe.recording.rehearsal.events import HostTensor
 from mllint.probe.recording.rehearsal.tags import storage_key, tensors_in
 
@@ -75,6 +75,8 @@ class Dispatch(TorchDispatchMode):
             plan = self._plans[func] = self._plan(func)
         if plan.view:
             return func(*args, **kwargs)
+        if kwargs and means_device(kwargs.get("device")):
+            return self._sent(func, args, kwargs)
         tensors = _tensors(args, kwargs)
         tagged = device.on.values
         on = [storage_key(each) in tagged for each in tensors]
@@ -90,6 +92,13 @@ class Dispatch(TorchDispatchMode):
         device.queued |= on_device and plan.works
         if plan.fresh:
             self._tag(plan, result, tensors, on_device or (not tensors and self._made_by_torch()))
+        return result
+
+    def _sent(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The device is named where the function mode is off: in a hook, or in Python code inside torch."""
+        result = func(*args, **{**kwargs, "device": CPU})
+        for tensor in tensors_in(result):
+            self.device.put(tensor)
         return result
 
     def _composed(self, func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:

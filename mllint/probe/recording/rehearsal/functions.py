@@ -12,9 +12,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from mllint.probe.recording.rehearsal.conditions import waits_for_function
-from mllint.probe.recording.rehearsal.device import CPU, CUDA, FACTORIES, Call, VirtualDevice
+from mllint.probe.recording.rehearsal.device import CPU, CUDA, FACTORIES, Call, VirtualDevice, means_device
 from mllint.probe.recording.rehearsal.events import HostTensor, at_work
-from mllint.probe.recording.rehearsal.moves import means_device, move
+from mllint.probe.recording.rehearsal.moves import move
 from mllint.probe.recording.rehearsal.tags import tensors_in
 
 #: What gives memory of the host, whatever the default device is.

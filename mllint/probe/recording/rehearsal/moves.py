@@ -14,15 +14,6 @@ from mllint.probe.recording.rehearsal.device import CPU, Call, VirtualDevice
 from mllint.probe.recording.rehearsal.events import HostTensor, at_work
 
 
-def means_device(asked: Any) -> bool:
-    """Does what code gives as a device mean the GPU: ``"cuda"``, ``"cuda:0"``, ``torch.device("cuda")``, an index?"""
-    if isinstance(asked, torch.device):
-        return asked.type == "cuda"
-    if isinstance(asked, str):
-        return asked.startswith("cuda")
-    return isinstance(asked, int) and not isinstance(asked, bool)
-
-
 def move(
     device: VirtualDevice,
     tensor: torch.Tensor,

@@ -12,12 +12,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 
 from mllint.probe.recording.rehearsal import cuda_module
-from mllint.probe.recording.rehearsal.device import CPU, CUDA, VirtualDevice
-from mllint.probe.recording.rehearsal.moves import means_device, move
+from mllint.probe.recording.rehearsal.device import CPU, CUDA, VirtualDevice, means_device
+from mllint.probe.recording.rehearsal.moves import move
 from mllint.probe.recording.rehearsal.tags import tensors_in
 
 #: Modules whose Python functions would switch the function mode off for what they call; see `_own_classes_only`.
@@ -173,6 +174,12 @@ def _compilers(device: VirtualDevice, put: _Put) -> None:
 
         return compiling
 
+    faking = FakeTensor.__new__
+
+    def fake(kind: Any, mode: Any, inner: Any, where: Any, *args: Any, **kwargs: Any) -> Any:
+        return faking(kind, mode, inner, CPU if means_device(where) else where, *args, **kwargs)
+
+    put(FakeTensor, "__new__", staticmethod(fake))  # eager flex_attention traces what it is given
     put(torch, "compile", eager("torch.compile"))
     put(torch.jit, "script", eager("torch.jit.script"))
 
