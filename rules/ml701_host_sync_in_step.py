@@ -73,7 +73,7 @@ _APART = ("batch", "staged", "idle")
 #: Who else may wait.
 _OTHERS = {
     "library": "an installed library",
-    "framework": "torch itself (an optimizer, a gradient scaler, or one of its derivatives)",
+    "framework": "torch itself (an optimizer, a gradient scaler, a module or derivative of its own)",
     "placed": "a part of the batch, which the rehearsal has put on the GPU and your loop may leave on the CPU,",
     "unknown": "a backward pass whose forward is not known",
 }
@@ -145,7 +145,7 @@ class HostSyncInStep(Rule):
 
     A step may wait `max-syncs` times (1); copies of a batch count as one wait together. What waits in one watched step only (built once, or behind `if step % n`), a copy to
     the GPU directly behind another wait, what an installed
-    library waits for, and what torch's optimizers and `GradScaler` wait for, are notes. The rehearsal counts waits by a
+    library waits for, and what torch's optimizers, modules and `GradScaler` wait for, are notes. The rehearsal counts waits by a
     table of what each operator does on a GPU; it cannot know their length, extensions, NCCL, `flex_attention` or compiled regions, and leaves
     `torch.compile` out. The static half of this rule comes later.
     """

@@ -92,7 +92,7 @@ class EarlyReadOfAsyncCopy(Rule):
                 read.site,
                 f"`{read.called}` reads an asynchronous copy from the GPU before anything waited for it",
                 f"An asynchronous copy from the GPU is read by `{read.called}` too early",
-                severity=None if read.asker == "user" else Severity.INFO,
+                severity=Severity.INFO if read.asker == "library" else None,
                 why=(
                     "the GPU may not have written it yet, so the values are those of before: wait for an event recorded "
                     "behind the copy, call `torch.cuda.synchronize()`, or copy without `non_blocking`"

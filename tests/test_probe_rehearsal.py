@@ -298,6 +298,15 @@ def test_a_wait_names_the_line_and_who_asked(device: VirtualDevice) -> None:
     assert (first.called, first.where.asker, last.where.asker) == ("item", "user", "framework")
 
 
+def test_what_torch_decides_itself_is_told_apart(device: VirtualDevice) -> None:
+    rows, lengths = torch.ones(3, 4, 2, device="cuda"), torch.tensor([2, 4, 3])
+    with device.watched() as log:
+        packed = nn.utils.rnn.pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
+        nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+        nn.Linear(2, 2).to("cuda")
+    assert [wait.where.asker for wait in log.waits] == ["framework", "framework", "user", "user"]
+
+
 def test_a_backward_wait_knows_its_forward(device: VirtualDevice) -> None:
     x = torch.ones(4, 2, device="cuda", requires_grad=True)
     mask = torch.tensor([True, False, True, False]).cuda()

@@ -77,7 +77,7 @@ def print_result(result: Probed, settings: Settings, options: CheckOptions) -> i
 
 def _lines(result: Probed, color: bool) -> str:
     lines = [f"{line}\n" for line in result.suspicions]
-    return "".join(lines) + check_lines(result.trace, result.checks, result.codes, color)
+    return "".join(lines) + check_lines(result.trace, result.checks, dict(result.verdict.failed), color)
 
 
 def _verdict(result: Probed, shown: Options) -> str:

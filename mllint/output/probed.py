@@ -6,7 +6,7 @@ May not: decide an exit code, or run anything.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from mllint.output.style import paint, printable
 from mllint.output.summary import counted
@@ -21,12 +21,11 @@ _WORDS = {"measured": "passed", "skipped": "skipped", "crashed": "crashed"}
 _MOST_LINES = 20
 
 
-def check_lines(trace: Trace, checks: Sequence[Check], codes: Iterable[str], color: bool = False) -> str:
-    """How each check went. ``codes`` are those that were found."""
-    found = frozenset(codes)
+def check_lines(trace: Trace, checks: Sequence[Check], failed: Mapping[str, Sequence[str]], color: bool = False) -> str:
+    """How each check went. ``failed`` are the codes that a check led to, by its name."""
     by_name = {check.name: check for check in checks}
     rows = [
-        (run.check, *_outcome(run, [code for code in by_name[run.check].codes if code in found]))
+        (run.check, *_outcome(run, failed.get(run.check, ())))
         for run in trace.checks
         if run.check in by_name and (by_name[run.check].codes or run.outcome == "crashed")
     ]

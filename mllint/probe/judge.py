@@ -6,7 +6,7 @@ May not: read files, run a model, or import torch; a stored trace is judged the 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mllint.checking.faults import crash
@@ -78,10 +78,11 @@ class Judging:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``reports`` are what counts, by file; ``notes`` are the observations at level info, which nobody asked for but the
-    report page shows."""
+    report page shows. ``failed`` has the names of checks that led to a finding, each with the codes of its own."""
 
     reports: tuple[Report, ...]
     notes: tuple[Diagnostic, ...]
+    failed: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 def observing(settings: Settings, rules: Sequence[Rule], cwd: str = "") -> Selection:
@@ -117,7 +118,28 @@ def judge(
             )
             own = sorted(kept, key=lambda one: one.sort_key)
         reports.append(Report(path, tuple(own), source, suppressed, any(one.code == "ML002" for one in own)))
-    return Verdict(tuple(reports), tuple(noted))
+    told = frozenset((one.code, one.path, one.begin.row) for report in reports for one in report.diagnostics)
+    return Verdict(tuple(reports), tuple(noted), tuple(_failed(trace, rules, sources, told)))
+
+
+def _failed(
+    trace: Trace, rules: RuleSet, sources: Mapping[str, Source], told: frozenset[tuple[str, str, int]]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Which checks the findings come from. Two checks may feed one code: each is judged without the others; a code
+    that no check gives by itself counts for all that feed it."""
+    codes = {code for code, _, _ in told}
+    alone: dict[str, set[str]] = {}
+    feeding = [check for check in all_checks() if check.stem in trace.measurements and codes & set(check.codes)]
+    for check in feeding:
+        only = replace(trace, measurements={check.stem: trace.measurements[check.stem]})
+        concerned = [rule for rule in rules.active if rule.meta.code in codes & set(check.codes) and reads_traces(rule)]
+        found = [one for rule in concerned for one in _judged(rule, only, rules, sources)]
+        alone[check.name] = {one.code for one in found if (one.code, one.path, one.begin.row) in told}
+    claimed = set().union(*alone.values()) if alone else set()
+    for check in feeding:
+        own = alone[check.name] | (codes & set(check.codes) - claimed)
+        if own:
+            yield check.name, tuple(sorted(own))
 
 
 def _without_echo(found: list[Diagnostic], trace: Trace) -> list[Diagnostic]:

@@ -92,12 +92,12 @@ def _suspicions(lines: Sequence[str]) -> str:
 
 
 def _checks(trace: Trace, verdict: Verdict) -> str:
-    found = {one.code for report in verdict.reports for one in report.diagnostics}
+    failed = dict(verdict.failed)
     known = {check.name: check for check in all_checks()}
     rows = []
     for run in trace.checks:
         check = known.get(run.check)
-        state, look = outcome(run, check.codes if check else (), found)
+        state, look = outcome(run, check.codes if check else (), failed.get(run.check, ()))
         steps = f"{run.seconds / trace.plain_step:.1f}" if trace.plain_step else "–"
         rows.append(
             (
@@ -110,13 +110,12 @@ def _checks(trace: Trace, verdict: Verdict) -> str:
     return element("h2", "Checks") + table(("check", "outcome", "question", "cost in plain steps"), rows, numbers=(3,))
 
 
-def outcome(run: CheckRun, codes: Sequence[str], found: set[str]) -> tuple[str, str]:
-    """How a check went in words, and the look of these words."""
+def outcome(run: CheckRun, codes: Sequence[str], hit: Sequence[str]) -> tuple[str, str]:
+    """How a check went in words, and the look of these words. ``codes`` are all that it feeds, ``hit`` those it led to."""
     if run.outcome == "skipped":
         return f"skipped: {run.reason}", "dim"
     if run.outcome == "crashed":
         return f"crashed: {run.reason}", "error"
-    hit = sorted(found & set(codes))
     if hit:
         return f"failed: {', '.join(hit)}", "warning"
     return ("passed", "good") if codes else ("measured", "dim")

@@ -19,11 +19,14 @@ from mllint.probe.site import Site
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _HERE = str(Path(__file__).resolve().parent) + os.sep
 _OURS = str(Path(__file__).resolve().parents[3]) + os.sep
-_FRAMEWORK = tuple(_TORCH + part for part in ("optim" + os.sep, os.path.join("amp", "grad_scaler"), "cuda" + os.sep))
+#: Parts of torch that wait by a decision of their own, which the user's line does not show.
+_FRAMEWORK = tuple(
+    _TORCH + part.replace("/", os.sep) for part in ("optim/", "amp/grad_scaler", "cuda/", "nn/modules/", "nn/utils/rnn")
+)
 _ENGINE = os.path.join(_TORCH, "autograd", "graph.py")
 _MODULE = os.path.join(_TORCH, "nn", "modules", "module.py")
 
-#: Whose code asked for it: the user's, an installed library's, torch's optimizers and scalers, or the probe itself; ``placed``: the
+#: Whose code asked for it: the user's, an installed library's, torch's own (optimizers, scalers, modules), or the probe itself; ``placed``: the
 #: user's, but perhaps only since the rehearsal has put a part of the batch on the device.
 Asker = Literal["user", "library", "framework", "probe", "placed"]
 
