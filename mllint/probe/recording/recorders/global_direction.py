@@ -72,7 +72,7 @@ def _compared(run: Run) -> Found:
     except (Unclear, Skip):
         raise
     except Exception as error:  # the user's code, watched
-        raise Unclear(first_line(error)) from error
+        raise Unclear(_why(error)) from error
 
 
 def _unfaithful(run: Run, point: Point) -> list[str]:
@@ -89,3 +89,9 @@ def _unfaithful(run: Run, point: Point) -> list[str]:
         if all(each.verdict in ("ok", "inert") for each in entry.tensors):
             faithful.add(call.kind)
     return [kind.__name__ for kind in point.nodes if kind not in faithful]
+
+
+def _why(error: BaseException) -> str:
+    if "modified by an inplace operation" in str(error):
+        return "the step changes tensors in place that its gradient needs, so it cannot be differentiated a second time"
+    return first_line(error)
