@@ -28,6 +28,7 @@ _SHOWN = {
     "__repr__": "Printing a tensor",
     "__reduce_ex__": "Pickling a tensor",
     "synchronize": "`synchronize()`",
+    "validate_args": "A distribution's look at its arguments",
 }
 
 #: The same, where one name does several things: by function and kind.
@@ -52,6 +53,7 @@ _SHOWN_AS = {
 _ADVICE = {
     "item": "keep it a tensor (`total += loss.detach()`) and read it every n steps, outside the step",
     "condition": "a mask or `torch.where` does without a branch; or look only every n steps",
+    "validation": "give the distribution `validate_args=False`",
     "D2H": "copy once every n steps, or with `non_blocking=True` and an event before the first read",
     "H2D": "make it on the GPU, or pin the host's memory (`pin_memory=True`) and copy with `non_blocking=True`",
     "batch": "pin the loader's memory (`pin_memory=True`) and copy with `non_blocking=True`",
@@ -226,7 +228,8 @@ def _why(syncs: Sequence[Sync], total: int, allowed: int, measured: Syncs) -> st
     note = next((f"; {told}" for told in measured.notes if "table" in told), "")
     if first.asker in _OTHERS:
         return f"{_OTHERS[first.asker]} waits here, which does not count against `max-syncs`{note}"
-    advice = _ADVICE.get("condition" if first.called == "__bool__" else first.kind, "do it outside the step")
+    about = {"__bool__": "condition", "validate_args": "validation"}.get(first.called, first.kind)
+    advice = _ADVICE.get(about, "do it outside the step")
     stalls = [sync.stall for sync in syncs if sync.stall is not None]
     took = f", {sum(stalls) * 1000:.2f} ms of it here" if stalls else ""
     where = " in rehearsal" if measured.device == "rehearse" else ""

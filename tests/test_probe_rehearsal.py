@@ -304,7 +304,8 @@ def test_what_torch_decides_itself_is_told_apart(device: VirtualDevice) -> None:
         packed = nn.utils.rnn.pack_padded_sequence(rows, lengths, batch_first=True, enforce_sorted=False)
         nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
         nn.Linear(2, 2).to("cuda")
-    assert [wait.where.asker for wait in log.waits] == ["framework", "framework", "user", "user"]
+    *inside, weight, bias = (wait.where.asker for wait in log.waits)
+    assert inside and set(inside) == {"framework"} and (weight, bias) == ("user", "user")
 
 
 def test_a_backward_wait_knows_its_forward(device: VirtualDevice) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils._device import _device_constructors
 
-from mllint.probe.recording.rehearsal.events import EarlyRead, HostTensor, Log, Mix, Wait, Where, at_work
+from mllint.probe.recording.rehearsal.events import VALIDATION, EarlyRead, HostTensor, Log, Mix, Wait, Where, at_work
 from mllint.probe.recording.rehearsal.table import SyncTable, table_for
 from mllint.probe.recording.rehearsal.tags import StorageMap
 
@@ -165,7 +165,9 @@ class VirtualDevice:
         forward = node.metadata.get(_KEY) if node is not None else None
         name = "" if node is None else node.name()
         called = called or ("" if self.call is None or where.in_backward else self.call.name)
-        self.log.waits.append(Wait(kind, called or operator, operator, where, name, forward))
+        self.log.waits.append(
+            Wait(kind, VALIDATION if where.validating else called or operator, operator, where, name, forward)
+        )
         if name and forward is None and where.in_backward:
             self.labelled.add(name)  # the next step notes where such nodes are made
 

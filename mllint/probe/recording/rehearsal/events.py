@@ -23,6 +23,7 @@ _OURS = str(Path(__file__).resolve().parents[3]) + os.sep
 _FRAMEWORK = tuple(
     _TORCH + part.replace("/", os.sep) for part in ("optim/", "amp/grad_scaler", "cuda/", "nn/modules/", "nn/utils/rnn")
 )
+_VALIDATING = os.path.join(_TORCH, "distributions") + os.sep
 _ENGINE = os.path.join(_TORCH, "autograd", "graph.py")
 _MODULE = os.path.join(_TORCH, "nn", "modules", "module.py")
 
@@ -31,16 +32,22 @@ _MODULE = os.path.join(_TORCH, "nn", "modules", "module.py")
 Asker = Literal["user", "library", "framework", "probe", "placed"]
 
 
+#: What is `called` where the arguments of a distribution are looked at.
+VALIDATION = "validate_args"
+
+
 @dataclass(frozen=True, slots=True)
 class Where:
     """The code at work: ``site`` is the user's innermost own line, ``stack`` all lines that are not torch's, innermost first.
-    ``in_module``: a module's forward is at work; ``in_backward``: torch's engine is, and no code of the user's within it."""
+    ``in_module``: a module's forward is at work; ``in_backward``: torch's engine is, and no code of the user's within it;
+    ``validating``: a distribution of torch's is, at its arguments."""
 
     site: Site | None
     stack: tuple[Site, ...]
     asker: Asker
     in_module: bool = False
     in_backward: bool = False
+    validating: bool = False
 
 
 def at_work(limit: int = 8) -> Where:
@@ -48,7 +55,7 @@ def at_work(limit: int = 8) -> Where:
     sites: list[Site] = []
     own: Site | None = None
     asker: Asker | None = None
-    in_module = in_backward = False
+    in_module = in_backward = validating = False
     for frame in stack(sys._getframe(1)):
         name = frame.f_code.co_filename
         near = nearness(name)
@@ -63,6 +70,7 @@ def at_work(limit: int = 8) -> Where:
         elif name == _MODULE:
             in_module = in_module or (bool(sites) and frame.f_code.co_name == "_call_impl")
         elif asker is None and not in_backward:
+            validating = validating or name.startswith(_VALIDATING)
             if name == _ENGINE:
                 in_backward = True
             elif name.startswith(_FRAMEWORK):
@@ -71,7 +79,7 @@ def at_work(limit: int = 8) -> Where:
                 asker = "probe"
     if asker is None or (asker == "library" and own is None) or (in_backward and asker != "framework"):
         asker = "user"  # the graph is the user's; and a target inside a library is one too
-    return Where(own or (sites[0] if sites else None), tuple(sites), asker, in_module, in_backward)
+    return Where(own or (sites[0] if sites else None), tuple(sites), asker, in_module, in_backward, validating)
 
 
 @dataclass(frozen=True, slots=True)
