@@ -25,20 +25,20 @@ from mllint.probe.measured.one_batch import Attempt, OneBatch
 from mllint.probe.measured.shortcut import Shortcut, TrivialFeature
 from mllint.probe.measured.split_overlap import Split, SplitOverlap
 from mllint.probe.measured.truncation import Sequences, Truncation
+from mllint.probe.recording.data.floors import Looked, contrasts, floor_of
+from mllint.probe.recording.data.lengths import rows_of
+from mllint.probe.recording.data.logistic import area_under_curve, cross_validated_auc
+from mllint.probe.recording.data.lookups import excess, lookups
+from mllint.probe.recording.data.losscalls import loss_calls
+from mllint.probe.recording.data.samples import compared, digests, samples_of
+from mllint.probe.recording.data.survey import surveyed
+from mllint.probe.recording.data.undropped import undropped
 from mllint.probe.recording.entry import entry_from
-from mllint.probe.recording.floors import Looked, contrasts, floor_of
 from mllint.probe.recording.here import probe_here
 from mllint.probe.recording.leaves import kind_of, own, parts, tensors
-from mllint.probe.recording.lengths import rows_of
-from mllint.probe.recording.logistic import area_under_curve, cross_validated_auc
-from mllint.probe.recording.lookups import excess, lookups
-from mllint.probe.recording.losscalls import loss_calls
 from mllint.probe.recording.recorders import class_gradient, indices, one_batch, shortcut
 from mllint.probe.recording.run import Run
-from mllint.probe.recording.samples import compared, digests, samples_of
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed
-from mllint.probe.recording.undropped import undropped
 from mllint.probe.trace import Trace
 
 RULES = {rule.meta.code: rule for rule in builtin_rules()}

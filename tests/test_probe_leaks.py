@@ -22,12 +22,12 @@ from mllint.probe.measured.batch_leak import BatchLeak, Culprit, LeakingCall
 from mllint.probe.measured.future_leak import FutureLeak
 from mllint.probe.measured.ignored_input import CallEffects, IgnoredInput, InputEffect
 from mllint.probe.measured.padding import Padding
-from mllint.probe.recording.axes import Axis, effect
 from mllint.probe.recording.entry import entry_from
-from mllint.probe.recording.nested import mapped, replaced, tensors_in
-from mllint.probe.recording.outputs import main_call, model_calls
+from mllint.probe.recording.leaks.axes import Axis, effect
+from mllint.probe.recording.leaks.nested import mapped, replaced, tensors_in
+from mllint.probe.recording.leaks.outputs import main_call, model_calls
+from mllint.probe.recording.leaks.replay import replaying
 from mllint.probe.recording.recorders import batch_leak, future_leak, ignored_input, padding
-from mllint.probe.recording.replay import replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 from mllint.probe.trace import Trace

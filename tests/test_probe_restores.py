@@ -38,7 +38,9 @@ def plain(value: Any) -> Any:
             str(value.dtype),
             tuple(value.shape),
             value.requires_grad,
-            data.view(torch.uint8).reshape(-1).numpy().tobytes() if data.numel() and data.dim() else repr(data.tolist()),
+            data.view(torch.uint8).reshape(-1).numpy().tobytes()
+            if data.numel() and data.dim()
+            else repr(data.tolist()),
         )
     if isinstance(value, np.ndarray):
         return (str(value.dtype), value.shape, value.tobytes())

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from mllint.probe.measured.bad_batch import BadBatch, OddBatch, Outcome
+from mllint.probe.recording.data.oddities import Odd, Schema, constants, undeclared, values
+from mllint.probe.recording.data.survey import surveyed
 from mllint.probe.recording.frames import traceback_sites
 from mllint.probe.recording.leaves import is_array, own, parts
-from mllint.probe.recording.oddities import Odd, Schema, constants, undeclared, values
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed
 from mllint.probe.site import Site
 
 #: Batches that are tried for each oddity of a part, and in all; batches among which one that works is looked for.

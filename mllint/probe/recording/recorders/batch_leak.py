@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import torch
 
 from mllint.probe.measured.batch_leak import BatchLeak, LeakingCall
-from mllint.probe.recording.axes import (
+from mllint.probe.recording.leaks.axes import (
     Axis,
     Effect,
     batch_dims,
@@ -20,12 +20,12 @@ from mllint.probe.recording.axes import (
     with_noise_in,
     with_sample_copied,
 )
-from mllint.probe.recording.blame import Changes
-from mllint.probe.recording.input_gradients import gradient_leak
-from mllint.probe.recording.leaking import LOOKED_INTO, Subject, culprit_of, opened
-from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, model_calls
-from mllint.probe.recording.replay import replaying
+from mllint.probe.recording.leaks.blame import Changes
+from mllint.probe.recording.leaks.input_gradients import gradient_leak
+from mllint.probe.recording.leaks.leaking import LOOKED_INTO, Subject, culprit_of, opened
+from mllint.probe.recording.leaks.nested import Place, tensors_in
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Call, model_calls
+from mllint.probe.recording.leaks.replay import replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 

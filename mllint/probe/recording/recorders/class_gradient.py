@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 import torch
 
 from mllint.probe.measured.class_gradient import ClassGradient, ClassPart, LossGradient
-from mllint.probe.recording.losscalls import LossCall, loss_calls
+from mllint.probe.recording.data.losscalls import LossCall, loss_calls
+from mllint.probe.recording.data.survey import surveyed
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed
 from mllint.probe.site import Site
 
 #: Batches that are run at least and at most, and the targets after which no further one is needed.

@@ -12,7 +12,7 @@ from statistics import fmean
 import torch
 
 from mllint.probe.measured.first_loss import FirstCall, FirstLoss
-from mllint.probe.recording.losscalls import LossCall, loss_calls
+from mllint.probe.recording.data.losscalls import LossCall, loss_calls
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 from mllint.probe.site import Site

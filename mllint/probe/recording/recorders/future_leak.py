@@ -10,19 +10,19 @@ from collections.abc import Iterator
 import torch
 
 from mllint.probe.measured.future_leak import FutureLeak
-from mllint.probe.recording.axes import (
+from mllint.probe.recording.leaks.axes import (
     Axis,
     batch_dims,
     time_dims,
     with_other_future,
     without_last_position,
 )
-from mllint.probe.recording.blame import Changes
-from mllint.probe.recording.input_gradients import gradient_leak
-from mllint.probe.recording.leaking import LOOKED_INTO, Subject, culprit_of, opened
-from mllint.probe.recording.nested import Place
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, main_call
-from mllint.probe.recording.replay import Replay, replaying
+from mllint.probe.recording.leaks.blame import Changes
+from mllint.probe.recording.leaks.input_gradients import gradient_leak
+from mllint.probe.recording.leaks.leaking import LOOKED_INTO, Subject, culprit_of, opened
+from mllint.probe.recording.leaks.nested import Place
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Call, Input, main_call
+from mllint.probe.recording.leaks.replay import Replay, replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 

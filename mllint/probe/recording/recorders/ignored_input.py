@@ -15,12 +15,12 @@ import torch
 from torch import nn
 
 from mllint.probe.measured.ignored_input import CallEffects, IgnoredInput, InputEffect
-from mllint.probe.recording.axes import batch_dims, batch_size
-from mllint.probe.recording.blame import Seen, fault_site, modules_watched
-from mllint.probe.recording.leaking import noise_between
-from mllint.probe.recording.nested import Place, replaced, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, all_calls, model_calls
-from mllint.probe.recording.replay import Replay, replaying
+from mllint.probe.recording.leaks.axes import batch_dims, batch_size
+from mllint.probe.recording.leaks.blame import Seen, fault_site, modules_watched
+from mllint.probe.recording.leaks.leaking import noise_between
+from mllint.probe.recording.leaks.nested import Place, replaced, tensors_in
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Call, Input, all_calls, model_calls
+from mllint.probe.recording.leaks.replay import Replay, replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 

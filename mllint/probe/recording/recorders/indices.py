@@ -14,13 +14,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from mllint.probe.measured.indices import Indices, OutOfTable
+from mllint.probe.recording.data.lookups import Excess, Lookup, excess, lookups
+from mllint.probe.recording.data.survey import surveyed
 from mllint.probe.recording.eager import uncompiled
 from mllint.probe.recording.frames import user_site
 from mllint.probe.recording.leaves import own, tensors
-from mllint.probe.recording.lookups import Excess, Lookup, excess, lookups
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed
 
 #: Batches that are run, and further ones that are run because a part of them seems to be out of its table.
 _BATCHES, _SUSPECTS = 3, 2

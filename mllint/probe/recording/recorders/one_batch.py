@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from mllint.probe.measured.one_batch import Attempt, OneBatch
-from mllint.probe.recording.floors import Looked, contrasts, floor_of, values_of
-from mllint.probe.recording.losscalls import LossCall, loss_calls
+from mllint.probe.recording.data.floors import Looked, contrasts, floor_of, values_of
+from mllint.probe.recording.data.losscalls import LossCall, loss_calls
+from mllint.probe.recording.data.undropped import undropped
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.undropped import undropped
 
 #: Steps of an attempt, its learning rates in turn, and the part of the loss below which nothing more needs to be shown.
 _STEPS, _RATES, _ENOUGH = 200, (1e-3, 1e-2, 1e-4), 0.1

@@ -11,11 +11,11 @@ from typing import Any
 import torch
 
 from mllint.probe.measured.padding import Padding
-from mllint.probe.recording.axes import batch_dims, difference, time_dims
-from mllint.probe.recording.blame import blamed, fault_site
-from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, Input, main_call
-from mllint.probe.recording.replay import Replay, replaying
+from mllint.probe.recording.leaks.axes import batch_dims, difference, time_dims
+from mllint.probe.recording.leaks.blame import blamed, fault_site
+from mllint.probe.recording.leaks.nested import Place, tensors_in
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Call, Input, main_call
+from mllint.probe.recording.leaks.replay import Replay, replaying
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 

@@ -10,13 +10,13 @@ from math import sqrt
 import torch
 
 from mllint.probe.measured.shortcut import Shortcut, TrivialFeature
-from mllint.probe.recording.features import main_part, trivial_features
-from mllint.probe.recording.logistic import cross_validated_auc
+from mllint.probe.recording.data.features import main_part, trivial_features
+from mllint.probe.recording.data.logistic import cross_validated_auc
+from mllint.probe.recording.data.samples import samples_of
+from mllint.probe.recording.data.survey import surveyed
+from mllint.probe.recording.data.targets import label_part, labels_in
 from mllint.probe.recording.run import Run
-from mllint.probe.recording.samples import samples_of
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed
-from mllint.probe.recording.targets import label_part, labels_in
 
 #: Samples that a class needs, samples that are looked at, classes that are told apart.
 _FEWEST, _MOST, _CLASSES = 200, 6000, 10

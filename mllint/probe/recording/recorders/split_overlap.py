@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from mllint.probe.measured.split_overlap import GroupOverlap, Split, SplitOverlap
+from mllint.probe.recording.data.samples import Samples, compared, digests, samples_of
+from mllint.probe.recording.data.survey import surveyed, surveyed_validation
 from mllint.probe.recording.leaves import as_tensor, parts
 from mllint.probe.recording.run import Run
-from mllint.probe.recording.samples import Samples, compared, digests, samples_of
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed, surveyed_validation
 
 #: Pairs and groups that are named.
 _EXAMPLES = 3

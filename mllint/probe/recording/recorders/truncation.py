@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from mllint.probe.measured.truncation import Sequences, Truncation
+from mllint.probe.recording.data.lengths import Row, rows_of
+from mllint.probe.recording.data.survey import surveyed
 from mllint.probe.recording.leaves import tensors
-from mllint.probe.recording.lengths import Row, rows_of
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
-from mllint.probe.recording.survey import surveyed
 
 #: Rows shorter than this are no text; parts with fewer different values are none either.
 _WIDTH, _VALUES = 8, 6

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 
 from mllint.probe.measured.batch_leak import Culprit
-from mllint.probe.recording.axes import Axis, Effect, difference, effect
-from mllint.probe.recording.blame import Changes, blamed
-from mllint.probe.recording.nested import Place
-from mllint.probe.recording.outputs import USER_ERRORS, Input
-from mllint.probe.recording.replay import Replay
+from mllint.probe.recording.leaks.axes import Axis, Effect, difference, effect
+from mllint.probe.recording.leaks.blame import Changes, blamed
+from mllint.probe.recording.leaks.nested import Place
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Input
+from mllint.probe.recording.leaks.replay import Replay
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 

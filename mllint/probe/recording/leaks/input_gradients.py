@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch.overrides import TorchFunctionMode
 
-from mllint.probe.recording.axes import Axis
-from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Input, measurable
-from mllint.probe.recording.replay import Replay
+from mllint.probe.recording.leaks.axes import Axis
+from mllint.probe.recording.leaks.nested import Place, tensors_in
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Input, measurable
+from mllint.probe.recording.leaks.replay import Replay
 
 #: Along which dimensions the axis runs in an output or input of this shape, as masks of `Axis.masks`.
 Dims = Mapping[Place, "tuple[int, ...] | None"]

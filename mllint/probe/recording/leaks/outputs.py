@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from mllint.probe.recording.nested import Place, mapped, tensors_in
+from mllint.probe.recording.leaks.nested import Place, mapped, tensors_in
 from mllint.probe.recording.run import Run
 from mllint.probe.recording.skip import Skip
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 
-from mllint.probe.recording.losscalls import LossCall
+from mllint.probe.recording.data.losscalls import LossCall
 
 #: The relation of a loss to its calls is a fixed one when it changes by less than this while the loss itself changes.
 _CLOSE = 0.01

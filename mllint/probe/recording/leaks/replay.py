@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from mllint.probe.recording.hooking import takes_hooks
-from mllint.probe.recording.nested import Place, replaced, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, Call, measurable, set_modes
+from mllint.probe.recording.leaks.nested import Place, replaced, tensors_in
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, Call, measurable, set_modes
 from mllint.probe.recording.run import Run, first_line
 from mllint.probe.recording.skip import Skip
 from mllint.probe.recording.values import same_values

@@ -21,10 +21,10 @@ from torch.overrides import TorchFunctionMode
 from mllint.probe.recording.construction import Made
 from mllint.probe.recording.frames import forward_site, nearness, site_of, stack
 from mllint.probe.recording.hooking import takes_hooks
-from mllint.probe.recording.nested import Place, tensors_in
-from mllint.probe.recording.outputs import USER_ERRORS, measurable
-from mllint.probe.recording.replay import Replay
-from mllint.probe.recording.replay import __file__ as replay_file
+from mllint.probe.recording.leaks.nested import Place, tensors_in
+from mllint.probe.recording.leaks.outputs import USER_ERRORS, measurable
+from mllint.probe.recording.leaks.replay import Replay
+from mllint.probe.recording.leaks.replay import __file__ as replay_file
 from mllint.probe.site import Site
 
 #: More calls of modules, or operations in one forward, are not compared.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from mllint.probe.recording.nested import Place
-from mllint.probe.recording.outputs import Input
+from mllint.probe.recording.leaks.nested import Place
+from mllint.probe.recording.leaks.outputs import Input
 
 #: Beyond this a value stands for minus infinity, and says nothing about the scale of a tensor.
 _MASKED = 1e9

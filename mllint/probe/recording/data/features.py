@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 
-from mllint.probe.recording.samples import Samples
+from mllint.probe.recording.data.samples import Samples
 
 #: Channels that are looked at, numbers a sample that a signal has at least, sides of an image at least.
 _CHANNELS, _SIGNAL, _SIDE = 8, 256, 8

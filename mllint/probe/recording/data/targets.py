@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
+from mllint.probe.recording.data.losscalls import loss_calls
 from mllint.probe.recording.leaves import tensors
-from mllint.probe.recording.losscalls import loss_calls
 from mllint.probe.recording.run import Run
 
 #: Names of parts that hold labels.

@@ -1,0 +1,1 @@
+"""What the data checks share: samples, lookups, loss calls, trivial features."""
