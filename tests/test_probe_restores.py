@@ -53,6 +53,10 @@ def plain(value: Any) -> Any:
     return (type(value).__name__, repr(value))
 
 
+def address(tensor: torch.Tensor) -> int:
+    return tensor.data_ptr() if tensor.layout == torch.strided else 0
+
+
 def module_state(module: nn.Module) -> Any:
     own = {
         path: {name: value for name, value in vars(inner).items() if not name.startswith("_")}
@@ -62,7 +66,7 @@ def module_state(module: nn.Module) -> Any:
     return plain(
         [
             [
-                (name, id(tensor), tensor.data_ptr(), tensor, tensor.grad if tensor.is_leaf else None)
+                (name, id(tensor), address(tensor), tensor, tensor.grad if tensor.is_leaf else None)
                 for name, tensor in named
             ],
             own,

@@ -30,6 +30,9 @@ from mllint.probe.trace import Trace
 from mllint.reading.source import Source
 from mllint.rule import Rule, reads_traces
 
+#: Checks that go over all objects of the process, a third of a second for each of hundreds of targets: they are put to the
+#: fixtures of their own rules, and tests/test_later_models.py to those of nobody's.
+_SLOW = ("growing_memory",)
 #: A function with such a name is a target.
 TARGET_PREFIX = "mllint_probe"
 
@@ -53,7 +56,7 @@ def check_good_models(case: RuleCase) -> None:
     """No target of a good file gives a finding of any rule, and none fails."""
     for path in _files(case, "model_good*.py"):
         for name in targets_in(path):
-            trace = trace_of(path, name, _on_request(case))
+            trace = trace_of(path, name, _feeding(case))
             hold(trace.failure is None, f"{path}:{name} fails: {trace.failure}")
             found = [f"  {_told(one)}" for one in findings_of_target(case, path, name)]
             hold(not found, "\n".join([f"{path}:{name} is good, but:", *found]))
@@ -112,7 +115,7 @@ def targets_in(path: Path) -> list[str]:
 
 def findings_of_target(case: RuleCase, path: Path, name: str) -> list[Diagnostic]:
     """What a user would be told about a target, in every default check and those that feed the rule."""
-    trace = trace_of(path, name, _on_request(case))
+    trace = trace_of(path, name, _feeding(case))
     hold(not trace.unrestored, f"{path}:{name}: not as it was before the probe: {trace.unrestored}")
     return findings_in(trace, runtime_rules(case.known), {_shown(path): read_fixture(path, _shown(path))})
 
@@ -134,8 +137,8 @@ def runtime_rules(known: Iterable[Rule]) -> RuleSet:
 
 
 @lru_cache(maxsize=512)
-def trace_of(path: Path, name: str, on_request: tuple[str, ...] = ()) -> Trace:
-    """Probe one target in this process, in every default check and those named."""
+def trace_of(path: Path, name: str, feeding: tuple[str, ...] = ()) -> Trace:
+    """Probe one target in this process, in every default check that is quick, and those named."""
     from mllint.probe.recording.here import probe_here
     from mllint.probe.site import Site
 
@@ -147,7 +150,8 @@ def trace_of(path: Path, name: str, on_request: tuple[str, ...] = ()) -> Trace:
         row = function.__code__.co_firstlineno
         return function()
 
-    trace = probe_here(load, [check for check in all_checks() if check.default or check.stem in on_request])
+    wanted = [check for check in all_checks() if (check.default and check.stem not in _SLOW) or check.stem in feeding]
+    trace = probe_here(load, wanted)
     return replace(trace, target=f"{_shown(path)}:{name}", entry=Site(_shown(path), row, name))
 
 
@@ -163,9 +167,10 @@ def _loaded(path: Path) -> ModuleType:
     return module
 
 
-def _on_request(case: RuleCase) -> tuple[str, ...]:
-    """Checks that do not run by default, but feed this rule."""
-    return tuple(check.stem for check in all_checks() if not check.default and case.code in check.codes)
+def _feeding(case: RuleCase) -> tuple[str, ...]:
+    """Checks that feed this rule, although they are not among those that every fixture is put through."""
+    extra = (check for check in all_checks() if not check.default or check.stem in _SLOW)
+    return tuple(check.stem for check in extra if case.code in check.codes)
 
 
 def _needs_gpu(case: RuleCase) -> bool:
