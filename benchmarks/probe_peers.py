@@ -111,7 +111,7 @@ def _column(path: Path, code: str) -> str:
 def mllint(load: Callable[[], Any], path: Path, name: str) -> list[str]:
     """Every default check, in this process; the syncs in rehearsal."""
     del load
-    trace = runtime.trace_of(path, name)
+    trace = runtime.trace_of(path, name, runtime.SLOW)
     found = runtime.findings_in(trace, runtime.runtime_rules(builtin_rules()), {})
     return [f"{one.code} {one.begin.row} {one.message}" for one in found]
 

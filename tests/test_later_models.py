@@ -64,7 +64,7 @@ def models(kind: str) -> Iterator[tuple[Path, str, str]]:
 
 def codes_of(path: Path, name: str) -> set[str]:
     """The codes of what a user would be told."""
-    trace = runtime.trace_of(path, PREFIX + name)
+    trace = runtime.trace_of(path, PREFIX + name, runtime.SLOW)
     return {one.code for one in runtime.findings_in(trace, runtime.runtime_rules(builtin_rules()), {})}
 
 

@@ -32,7 +32,7 @@ from mllint.rule import Rule, reads_traces
 
 #: Checks that go over all objects of the process, a third of a second for each of hundreds of targets: they are put to the
 #: fixtures of their own rules, and tests/test_later_models.py to those of nobody's.
-_SLOW = ("growing_memory",)
+SLOW = ("growing_memory",)
 #: A function with such a name is a target.
 TARGET_PREFIX = "mllint_probe"
 
@@ -150,7 +150,7 @@ def trace_of(path: Path, name: str, feeding: tuple[str, ...] = ()) -> Trace:
         row = function.__code__.co_firstlineno
         return function()
 
-    wanted = [check for check in all_checks() if (check.default and check.stem not in _SLOW) or check.stem in feeding]
+    wanted = [check for check in all_checks() if (check.default and check.stem not in SLOW) or check.stem in feeding]
     trace = probe_here(load, wanted)
     return replace(trace, target=f"{_shown(path)}:{name}", entry=Site(_shown(path), row, name))
 
@@ -169,7 +169,7 @@ def _loaded(path: Path) -> ModuleType:
 
 def _feeding(case: RuleCase) -> tuple[str, ...]:
     """Checks that feed this rule, although they are not among those that every fixture is put through."""
-    extra = (check for check in all_checks() if not check.default or check.stem in _SLOW)
+    extra = (check for check in all_checks() if not check.default or check.stem in SLOW)
     return tuple(check.stem for check in extra if case.code in check.codes)
 
 
