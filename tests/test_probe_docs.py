@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -48,6 +49,20 @@ def test_the_list_of_checks(bless: bool) -> None:
     ]
     head = "| Check | Codes | Question | At most | By default |\n| --- | --- | --- | --- | --- |\n"
     held(replaced(page(), "checks", "".join([head, *rows])), bless)
+
+
+def test_the_table_of_peers(bless: bool) -> None:
+    recorded = json.loads((PAGE.parent.parent / "benchmarks" / "probe_peers.json").read_text(encoding="utf-8"))
+    head = "| Tool | Unseen faults found | Unseen benign models flagged | Known faults found | Known benign models flagged |\n"
+    rows = [head, "| --- | --- | --- | --- | --- |\n"]
+    for tool, figures in recorded["figures"].items():
+        cells = [
+            f"{figures[group][got]} of {figures[group][of]}"
+            for group in ("unseen", "known")
+            for got, of in (("found", "faulty"), ("flagged", "benign"))
+        ]
+        rows.append(f"| {tool} | {' | '.join(cells)} |\n")
+    held(replaced(page(), "peers", "".join(rows)), bless)
 
 
 def test_the_example_prints_what_the_page_says(tmp_path: Path, bless: bool) -> None:
