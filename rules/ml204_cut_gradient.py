@@ -246,6 +246,7 @@ def _of_layers(ctx: Judging, trace: Trace, flow: GradientFlow | None) -> Iterato
         by = f"`{layer.cut_by}`" if layer.cut_by else "its forward"
         on_purpose = bool(layer.deliberate) or layer.identity or _STOPS.search(layer.kind) is not None
         written = layer.cut_by in ("detach", "detach_", "no_grad")
+        alike = f", in {layer.count} layers of that class" if layer.count > 1 else ""
         yield ctx.observe(
             site or layer.made,
             f"No gradient goes back through {name} to {tensors}",
@@ -254,7 +255,7 @@ def _of_layers(ctx: Judging, trace: Trace, flow: GradientFlow | None) -> Iterato
             severity=Severity.INFO if on_purpose else Severity.WARNING if written else Severity.ERROR,
             why=(
                 f"its output changes with {cut[0].tensor} at a rate of {cut[0].numeric:.2g}, the gradient is "
-                f"{cut[0].analytic or 0:.1g}, in {layer.count} layers of that class; cut by {by}: "
+                f"{cut[0].analytic or 0:.1g}{alike}; cut by {by}: "
                 f"{_ADVICE.get(layer.cut_by, 'keep to operations that have a gradient')}"
             ),
             related=[(layer.site if layer.cut else layer.made, "its forward" if layer.cut else "made here")],
