@@ -63,6 +63,6 @@ CHECK = Check(
     stem="batch_leak",
     codes=("ML814",),
     question="Does the output for a sample depend on the other samples of its batch?",
-    budget=8.0,
+    budget=12.0,
     measurement=BatchLeak,
 )

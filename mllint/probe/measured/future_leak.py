@@ -37,6 +37,6 @@ CHECK = Check(
     stem="future_leak",
     codes=("ML815",),
     question="Does the output of a causal model depend on later positions?",
-    budget=8.0,
+    budget=18.0,
     measurement=FutureLeak,
 )

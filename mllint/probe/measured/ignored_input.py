@@ -51,6 +51,6 @@ CHECK = Check(
     stem="ignored_input",
     codes=("ML813",),
     question="Does every input change the output?",
-    budget=10.0,
+    budget=12.0,
     measurement=IgnoredInput,
 )
