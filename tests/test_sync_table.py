@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,16 @@ def loaded(name: str) -> Any:
 
 TABLE = loaded("constructs")
 each_construct = pytest.mark.parametrize("construct", TABLE.CONSTRUCTS, ids=lambda construct: construct.name)
+
+
+@pytest.fixture(autouse=True)
+def distributions_validate() -> Iterator[None]:
+    """Torch switches this off for good when anything is compiled in the process, by an earlier test for example."""
+    kind = torch.distributions.Distribution
+    before = kind._validate_args
+    kind.set_default_validate_args(True)
+    yield
+    kind.set_default_validate_args(before)
 
 
 def test_the_table_has_all_constructs() -> None:
